@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests and the bench run. Starts none of their services.
+set -euo pipefail
+source "$(dirname "$0")/cache.sh"
+
+# Package and a file that tells that it is there (also where it was installed by other means).
+PACKAGES=(
+  "etcd-server /usr/bin/etcd"              # beneath the API server of the tests
+  "dovecot-imapd /usr/lib/dovecot/imap"    # the IMAP server of the tests
+  "isync /usr/bin/mbsync"                  # the bench's peer
+  "buildah /usr/bin/buildah"               # builds the image in the tests
+  "debootstrap /usr/sbin/debootstrap"      # its base image
+  "zstd /usr/bin/zstd"                     # opens packs as a stranger would
+  "tar /usr/bin/tar"
+  "procps /usr/bin/ps"
+  "openssl /usr/bin/openssl"
+  "ca-certificates /usr/sbin/update-ca-certificates"
+  "curl /usr/bin/curl"
+  "python3-venv /usr/bin/python3"
+  "shellcheck /usr/bin/shellcheck"
+)
+UNPACKED="prometheus ./usr/bin/promtool"   # too large to install for the one program that is needed
+
+missing=()
+for entry in "${PACKAGES[@]}"; do
+  read -r package file <<<"$entry"
+  [[ -x "$file" ]] || missing+=("$package")
+done
+read -r package member <<<"$UNPACKED"
+promtool=present
+[[ -x "$BIN/promtool" ]] || command -v promtool >/dev/null || promtool=missing
+
+if [[ ${#missing[@]} -eq 0 && $promtool == present ]]; then
+  say "all packages are there"
+  exit 0
+fi
+command -v apt-get >/dev/null ||
+  fail "this is not Debian: install ${missing[*]} ${promtool/missing/promtool} by your system's own means, then run make tools"
+if [[ $EUID -ne 0 ]]; then
+  [[ ${#missing[@]} -eq 0 ]] ||
+    fail "packages are missing: run 'sudo apt-get install --no-install-recommends ${missing[*]}', then make tools"
+else
+  lock debian
+  apt-get update -qq
+fi
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  say "installing ${missing[*]}"
+  # Debian starts a service as soon as its package is installed, unless this script forbids it.
+  POLICY=/usr/sbin/policy-rc.d
+  if [[ ! -e $POLICY ]]; then
+    trap 'rm -f "$POLICY"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+fi
+
+if [[ $promtool == missing ]]; then
+  say "unpacking promtool"
+  scratch="$(mktemp -d "$CACHE/unpack.XXXXXX")"
+  (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null)
+  dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -xf - -C "$scratch" "$member"
+  mv "$scratch/$member" "$BIN/promtool"
+  rm -rf "$scratch"
+fi
+say "packages are installed"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Builds the Go programs that the tests run, at pinned versions, into the cache.
+set -euo pipefail
+source "$(dirname "$0")/cache.sh"
+
+# name, package, version: one line for each.
+TOOLS=(
+  "helm helm.sh/helm/v4/cmd/helm v4.3.1"
+  "kubeconform github.com/yannh/kubeconform/cmd/kubeconform v0.8.0"
+)
+
+need_go
+lock go-tools
+for entry in "${TOOLS[@]}"; do
+  read -r name package version <<<"$entry"
+  if is_current "$name" "$version" && [[ -x "$BIN/$name" ]]; then
+    say "$name $version is there"
+    continue
+  fi
+  say "building $name $version"
+  GOBIN="$BIN" CGO_ENABLED=0 nice -n 10 go install -trimpath -buildvcs=false -ldflags "-s -w" "$package@$version"
+  stamp "$name" "$version"
+done

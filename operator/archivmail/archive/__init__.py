@@ -1,0 +1,1 @@
+"""The archive: packs that hold the octets, a catalog that finds them."""

@@ -1,0 +1,1 @@
+"""The IMAP client: the only home of imapclient."""

@@ -1,0 +1,1 @@
+"""The Kubernetes side: the only home of kopf and kubernetes."""

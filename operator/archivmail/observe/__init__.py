@@ -1,0 +1,1 @@
+"""What people see of a running archivmail: metrics, logs, the audit trail."""
