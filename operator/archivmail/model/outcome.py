@@ -66,6 +66,8 @@ class FolderOutcome:
     reset_from: UidValidity | None = None
     """Set when UIDVALIDITY changed in this run: the value before."""
     failure: Failure | None = None
+    note: str | None = None
+    """Something to know about a folder that did not fail."""
     quarantined: tuple[QuarantinedUid, ...] = ()
 
 

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     AUTHENTICATION_FAILED = "AuthenticationFailed"
     TLS_FAILED = "TLSFailed"
     SERVER_UNSUITABLE = "ServerUnsuitable"
+    NO_FOLDER_SELECTED = "NoFolderSelected"
     EGRESS_DENIED = "EgressDenied"
     # time may help
     CONNECTION_FAILED = "ConnectionFailed"
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     ARCHIVE_UNAVAILABLE = "ArchiveUnavailable"
     RUN_IN_PROGRESS = "RunInProgress"
     # parts of a mailbox
+    FOLDER_MISSING = "FolderMissing"
     FOLDER_REFUSED = "FolderRefused"
     PARTIAL_FAILURE = "PartialFailure"
     LIMITED_VIEW = "LimitedView"

@@ -11,7 +11,6 @@ from archivmail.model.message import ContentId, FetchedMessage, Refused, Sightin
 from archivmail.model.notices import AuditEvent
 from archivmail.model.uidset import Uid, UidSet, UidValidity
 
-
 # --- the mail server -------------------------------------------------------------------------------------------------
 
 
@@ -48,12 +47,15 @@ class MailServer(Protocol):
         """Every UID of the opened folder. Raises FolderRefused when the server will not tell."""
         ...
 
-    def email_ids(self, uids: UidSet) -> dict[Uid, str]:
-        """Immutable content ids (EMAILID, X-GM-MSGID) of these UIDs; empty when the server has none."""
+    def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
+        """What the server says of these UIDs, without octets, `email_id` included.
+
+        Empty, at no cost, when the server has no immutable ids (RFC 8474 EMAILID, X-GM-MSGID).
+        """
         ...
 
     def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
-        """UID FETCH of octets, flags and date without setting \\Seen; `deliver` gets each message once, as it arrives.
+        r"""UID FETCH of octets, flags and date without setting \\Seen; `deliver` gets each message once, as it arrives.
 
         `deliver` owns the body during the call only; it is closed after it returns. UIDs without octets in the answer
         are simply not delivered. An exception from `deliver` closes the session and is passed on.
@@ -88,11 +90,14 @@ class AccountArchive(Protocol):
         ...
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
-        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Committed at once."""
+        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Committed at once.
+
+        UIDVALIDITY 0 (unknown) has one epoch for each folder and origin: it is given again when it is there.
+        """
         ...
 
     def latest_epoch(self, folder: FolderName) -> Epoch | None:
-        """The newest epoch of the folder, whether or not a pass was ever completed in it."""
+        """The newest epoch of the folder with a known UIDVALIDITY, whether or not a pass was ever completed in it."""
         ...
 
     def archived(self, epoch: Epoch) -> UidSet:

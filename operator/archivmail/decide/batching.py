@@ -1,0 +1,45 @@
+"""How much to ask for at once and how often to make it durable. Bounds on work, so bounds on what a cut can cost."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from archivmail.model.uidset import UidSet
+
+MAX_BATCH_MESSAGES = 200
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+CHECKPOINT_MESSAGES = 2000
+CHECKPOINT_BYTES = 64 * 1024 * 1024
+CHECKPOINT_EVERY = timedelta(seconds=15)  # a crash costs at most this much downloading again
+FIRST_GUESS_BYTES = 64 * 1024  # a gut feeling: mail averages 30 to 75 kB
+
+
+@dataclass(frozen=True, slots=True)
+class SizeEstimate:
+    """Running mean of the messages seen so far; RFC822.SIZE would cost a round trip and some servers lie in it."""
+
+    messages: int = 0
+    octets: int = 0
+
+    def after(self, octets: int) -> "SizeEstimate":
+        return SizeEstimate(self.messages + 1, self.octets + octets)
+
+    @property
+    def mean(self) -> int:
+        return self.octets // self.messages if self.messages else FIRST_GUESS_BYTES
+
+
+def next_batch(left: UidSet, estimate: SizeEstimate) -> UidSet:
+    """The lowest UIDs of `left`: at most 200, and about 8 MiB by the sizes seen so far, but at least one."""
+    count = max(1, min(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES // max(1, estimate.mean)))
+    return left.first(count)
+
+
+def halves(uids: UidSet) -> tuple[UidSet, UidSet]:
+    """Split a refused batch to find the message that is the cause."""
+    lower = uids.first((len(uids) + 1) // 2)
+    return lower, uids - lower
+
+
+def is_checkpoint_due(messages: int, octets: int, since_last: timedelta) -> bool:
+    """Is it time to make what was taken in durable?"""
+    return messages >= CHECKPOINT_MESSAGES or octets >= CHECKPOINT_BYTES or since_last >= CHECKPOINT_EVERY

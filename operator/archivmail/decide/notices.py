@@ -1,0 +1,51 @@
+"""Which Events a change of status is worth: transitions only, except that every UIDVALIDITY reset is told."""
+
+from archivmail.model.notices import Notice, Severity
+from archivmail.model.outcome import AccountOutcome, FolderOutcome
+from archivmail.model.reasons import Reason
+from archivmail.model.status import AccountStatus, Condition, ConditionStatus, ConditionType
+
+MAX_RESETS = 100
+WARN_WHILE_TRUE = (ConditionType.FOLDERS_DEGRADED, ConditionType.LIMITED_VIEW)
+
+
+def notices(before: AccountStatus, after: AccountStatus, outcome: AccountOutcome | None) -> list[Notice]:
+    """Events for one step from `before` to `after`."""
+    told = [_reset(folder) for folder in (outcome.folders if outcome else ()) if folder.reset_from is not None]
+    told = told[:MAX_RESETS]
+    told += _ready(before.condition(ConditionType.READY), after.condition(ConditionType.READY))
+    told += _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
+    for kind in WARN_WHILE_TRUE:
+        now_true = after.condition(kind)
+        if now_true is not None and before.condition(kind) is None:
+            told.append(Notice(Severity.WARNING, now_true.reason, now_true.message))
+    return told
+
+
+def _reset(folder: FolderOutcome) -> Notice:
+    text = (
+        f"Folder {folder.display!r}: UIDVALIDITY changed from {folder.reset_from} to {folder.uid_validity}; "
+        "every message was compared again by content, nothing archived was removed."
+    )
+    return Notice(Severity.WARNING, Reason.UID_VALIDITY_CHANGED, text)
+
+
+def _ready(before: Condition | None, after: Condition | None) -> list[Notice]:
+    if after is None or (before is not None and (before.status, before.reason) == (after.status, after.reason)):
+        return []
+    if after.status is ConditionStatus.FALSE:
+        return [Notice(Severity.WARNING, after.reason, after.message)]
+    was_ready = before is not None and before.status is ConditionStatus.TRUE
+    if after.status is ConditionStatus.TRUE and not was_ready:
+        return [Notice(Severity.NORMAL, after.reason, after.message)]
+    return []
+
+
+def _complete(before: Condition | None, after: Condition | None) -> list[Notice]:
+    if after is None or (before is not None and before.status is after.status):
+        return []
+    if after.status is ConditionStatus.TRUE:
+        return [Notice(Severity.NORMAL, after.reason, after.message)]
+    if after.status is ConditionStatus.FALSE:
+        return [Notice(Severity.WARNING, after.reason, after.message)]
+    return []

@@ -1,0 +1,260 @@
+"""One run over one account: connect, log in, list, select, then folder by folder.
+
+A failing folder does not stop the others; a failing session does. Whatever ends the run, what was archived until then
+is made durable first, and the outcome says how far it got. `run` raises only for bugs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from archivmail.decide.fetching import UpToDate, plan
+from archivmail.decide.selection import Selection, select, unmatched
+from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint
+from archivmail.model.errors import Aborted, ArchiveUnavailable, ArchivmailError, FolderRefused, NeedsTime, NeedsUser
+from archivmail.model.folder import Folder, FolderName, Snapshot
+from archivmail.model.notices import AuditEvent
+from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
+from archivmail.model.reasons import Reason
+from archivmail.model.uidset import Uid
+from archivmail.sync.folder import FolderPass, has_ledger, outcome_of_state, unvisited
+from archivmail.sync.measure import Measured
+from archivmail.sync.ports import AccountArchive, Clock, Connect, MailServer, OpenAccount, Watcher
+from archivmail.sync.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to archive. A forced job (a request) compares everything and tries every ledger entry again."""
+
+    ref: AccountRef
+    spec: AccountSpec
+    endpoint: Endpoint
+    credentials: Credentials
+    secret_version: str = ""
+    forced: bool = False
+
+
+def run(
+    job: Job,
+    *,
+    connect: Connect,
+    open_account: OpenAccount,
+    watcher: Watcher,
+    clock: Clock,
+    should_stop: Callable[[], bool],
+) -> AccountOutcome:
+    """Bring the account's archive up to date and say how complete it is."""
+    started_at = clock()
+    deadline = started_at + job.spec.timeout
+
+    def is_over() -> bool:
+        return should_stop() or clock() >= deadline
+
+    the_run = _Run(job, Measured(watcher), clock, is_over, started_at)
+    try:
+        archive = open_account(job.ref)
+    except ArchivmailError as error:
+        the_run.fail(error, is_timeout=False)
+        return the_run.outcome(())
+    try:
+        folders = the_run.in_archive(archive, connect, is_timeout=lambda: not should_stop() and clock() >= deadline)
+        outcome = the_run.outcome(folders)
+        the_run.record(archive, outcome)
+    finally:
+        archive.close()
+    return outcome
+
+
+class _Run:
+    """The steps of one run and what they found."""
+
+    def __init__(
+        self, job: Job, watcher: Measured, clock: Clock, is_over: Callable[[], bool], started_at: datetime
+    ) -> None:
+        self._job = job
+        self._watcher = watcher
+        self._clock = clock
+        self._is_over = is_over
+        self._started_at = started_at
+        self._tally = Tally(checkpointed_at=started_at)
+        self._stage = "archive"
+        self._failure: Failure | None = None
+        self._result: Result | None = None
+        self._selection = Selection((), 0)
+        self._passed: dict[FolderName, FolderOutcome] = {}
+        self._missing: list[FolderOutcome] = []
+        self._alerts: tuple[str, ...] = ()
+
+    def in_archive(
+        self, archive: AccountArchive, connect: Connect, *, is_timeout: Callable[[], bool]
+    ) -> tuple[FolderOutcome, ...]:
+        """Run the session; every selected folder is in the answer, those not reached as their last pass left them."""
+        try:
+            self._session(archive, connect)
+        except ArchivmailError as error:
+            self.fail(error, is_timeout=is_timeout())
+        try:
+            archive.checkpoint()
+        except ArchivmailError as error:
+            self._stage = "archive"
+            self.fail(error, is_timeout=False)
+        reached = self._passed
+        rest = [reached.get(folder.name) or unvisited(folder, archive) for folder in self._selection.selected]
+        return (*rest, *self._missing)
+
+    def _session(self, archive: AccountArchive, connect: Connect) -> None:
+        self._stage = "login"
+        server = connect(self._job.endpoint, self._job.credentials, should_stop=self._is_over)
+        try:
+            self._select(server)
+            self._stage = "status"
+            snapshots = server.status(self._selection.selected)
+            for folder in self._selection.selected:
+                self._visit(folder, snapshots.get(folder.name), server, archive)
+        finally:
+            self._alerts = server.alerts
+            server.close()
+
+    def _select(self, server: MailServer) -> None:
+        self._stage = "list"
+        rules = self._job.spec.rules
+        listed = server.folders()
+        self._selection = select(listed, rules)
+        self._tally.folders_selected = len(self._selection.selected)
+        self._missing = [_not_there(name) for name in unmatched(listed, rules)]
+        if not self._selection.selected:
+            raise NeedsUser(
+                f"of {len(listed)} folders on the server the rules of spec.folders select none; change them",
+                reason=Reason.NO_FOLDER_SELECTED,
+            )
+
+    def _visit(self, folder: Folder, snapshot: Snapshot | None, server: MailServer, archive: AccountArchive) -> None:
+        if self._is_over():
+            raise Aborted("the run was told to stop")
+        self._stage = "fetch"
+        outcome = self._skipped(folder, snapshot, server, archive) or self._pass_over(folder, server, archive)
+        self._passed[folder.name] = outcome
+        self._tally.folders_done += 1
+        self._watcher.progressed(self._tally.progress)
+
+    def _skipped(
+        self, folder: Folder, snapshot: Snapshot | None, server: MailServer, archive: AccountArchive
+    ) -> FolderOutcome | None:
+        """The folder as it stands, when STATUS alone shows that nothing can have changed."""
+        if snapshot is None:
+            return None
+        epoch = archive.latest_epoch(folder.name)
+        step = plan(
+            snapshot,
+            origin=server.origin,
+            epoch=epoch,
+            state=archive.folder_state(folder.name),
+            has_ledger=has_ledger(archive, epoch),
+            now=self._clock(),
+            is_forced=self._job.forced,
+        )
+        return outcome_of_state(folder, step.state) if isinstance(step, UpToDate) else None
+
+    def _pass_over(self, folder: Folder, server: MailServer, archive: AccountArchive) -> FolderOutcome:
+        the_pass = FolderPass(
+            folder=folder,
+            server=server,
+            archive=archive,
+            watcher=self._watcher,
+            clock=self._clock,
+            tally=self._tally,
+            is_forced=self._job.forced,
+            namespace=self._job.ref.namespace,
+            account=self._job.ref.name,
+        )
+        try:
+            return the_pass.run()
+        except FolderRefused as error:  # S11: the others go on
+            self._watcher.imap_failed("folder", error.reason)
+            reached = the_pass.outcome() or unvisited(folder, archive)
+            return replace(reached, failure=_failure(error, "folder"), complete=False)
+        except ArchiveUnavailable:
+            raise  # what the pass counted is not in the archive
+        except ArchivmailError:
+            reached_until_now = the_pass.outcome()
+            if reached_until_now is not None:
+                self._passed[folder.name] = reached_until_now
+            raise
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def fail(self, error: ArchivmailError, *, is_timeout: bool) -> None:
+        """The session is over because of this; the first failure is the one that counts."""
+        if self._failure is not None or self._result is not None:
+            return
+        if isinstance(error, Aborted):
+            self._result = Result.INTERRUPTED
+            if is_timeout:
+                limit = self._job.spec.timeout
+                text = (
+                    f"the run was ended after its timeout of {limit}; what it archived is kept and the next run goes on"
+                )
+                self._failure = Failure(Reason.TIMED_OUT, text, stage=self._stage)
+            return
+        self._failure = _failure(error, self._stage)
+        self._watcher.imap_failed(self._stage, error.reason)
+
+    def outcome(self, folders: tuple[FolderOutcome, ...]) -> AccountOutcome:
+        measured = self._watcher
+        return AccountOutcome(
+            result=self._result or self._verdict(folders),
+            started_at=self._started_at,
+            ended_at=self._clock(),
+            folders=folders,
+            selected=len(self._selection.selected),
+            excluded=self._selection.excluded,
+            failure=self._failure,
+            added=measured.added,
+            fetched_bytes=measured.fetched_bytes,
+            stored_bytes=measured.stored_bytes,
+            deduplicated=measured.deduplicated,
+            secret_version=self._job.secret_version,
+            alerts=self._alerts,
+        )
+
+    def _verdict(self, folders: tuple[FolderOutcome, ...]) -> Result:
+        if self._failure is not None:
+            return Result.PARTIAL if self._watcher.added else Result.FAILED
+        return Result.SUCCEEDED if all(folder.complete for folder in folders) else Result.PARTIAL
+
+    def record(self, archive: AccountArchive, outcome: AccountOutcome) -> None:
+        """Put the run into the audit trail; an archive that cannot take it has failed the run already."""
+        facts: dict[str, str | int | bool] = {
+            "result": outcome.result,
+            "added": outcome.added,
+            "fetchedBytes": outcome.fetched_bytes,
+            "folders": outcome.selected,
+        }
+        if outcome.failure is not None:
+            facts["reason"] = outcome.failure.reason
+        for folder in outcome.folders:
+            if folder.quarantined and folder.passed_at is not None and folder.passed_at >= self._started_at:
+                facts["quarantined"] = sum(each.counts.quarantined for each in outcome.folders)
+                break
+        try:
+            archive.record(AuditEvent("run", self._job.ref.namespace, self._job.ref.name, facts))
+        except ArchivmailError:
+            if outcome.failure is None:
+                raise
+
+
+def _failure(error: ArchivmailError, stage: str) -> Failure:
+    return Failure(
+        reason=error.reason,
+        text=error.text,
+        retry_after=error.retry_after if isinstance(error, NeedsTime) else None,
+        needs_user=isinstance(error, NeedsUser),
+        stage=stage,
+    )
+
+
+def _not_there(name: str) -> FolderOutcome:
+    text = f"spec.folders.include names {name!r}, but the server lists no such folder; correct the name or remove it"
+    failure = Failure(Reason.FOLDER_MISSING, text, stage="list")
+    return FolderOutcome(FolderName(name.encode()), name, MessageCounts(), last_uid=Uid(0), failure=failure)
