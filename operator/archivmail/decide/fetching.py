@@ -60,7 +60,6 @@ def plan(
     state: FolderState | None,
     has_ledger: bool,
     now: datetime,
-    is_forced: bool = False,
 ) -> Plan:
     """First rule that applies wins."""
     if snapshot.uid_validity is None:
@@ -72,7 +71,7 @@ def plan(
         return StartOver(Start.OTHER_ORIGIN, snapshot.uid_validity)
     if epoch.uid_validity != snapshot.uid_validity:
         return StartOver(Start.VALIDITY_CHANGED, snapshot.uid_validity, epoch.uid_validity)
-    if state is not None and not is_forced and not has_ledger and _nothing_changed(snapshot, state, epoch, now):
+    if state is not None and not has_ledger and _nothing_changed(snapshot, state, epoch, now):
         return UpToDate(state)
     return Continue(epoch)
 

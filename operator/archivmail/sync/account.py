@@ -25,7 +25,7 @@ from archivmail.sync.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to archive. A forced job (a request) compares everything and tries every ledger entry again."""
+    """What to archive. A forced job (a request) tries every ledger entry again, quarantined ones too."""
 
     ref: AccountRef
     spec: AccountSpec
@@ -152,7 +152,6 @@ class _Run:
             state=archive.folder_state(folder.name),
             has_ledger=has_ledger(archive, epoch),
             now=self._clock(),
-            is_forced=self._job.forced,
         )
         return outcome_of_state(folder, step.state) if isinstance(step, UpToDate) else None
 

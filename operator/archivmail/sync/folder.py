@@ -68,7 +68,6 @@ class FolderPass:
             state=self.archive.folder_state(self.folder.name),
             has_ledger=has_ledger(self.archive, self.known_epoch),
             now=self.clock(),
-            is_forced=self.is_forced,
         )
         match step:
             case UpToDate(state):

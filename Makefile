@@ -1,0 +1,53 @@
+# Two commands to know: `make demo` shows the product, `make test` proves it. `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+CACHE ?= $(if $(ARCHIVMAIL_CACHE),$(ARCHIVMAIL_CACHE),$(HOME)/.cache/archivmail)
+PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v) 2>/dev/null)) python3)
+VENV := $(CACHE)/venv
+PY := $(VENV)/bin/python
+WORKERS ?= 2
+export ARCHIVMAIL_CACHE := $(CACHE)
+export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
+
+.PHONY: help demo test test-fast test-all lint docs tools venv bench soak crds lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
+
+venv: ## the Python environment, outside the checkout, from the lock with hashes
+	@hack/venv.sh
+
+demo: venv ## archive a sample mailbox and look around (Python only)
+	@hack/demo.sh
+
+tools: venv ## install or build what the tests need: API server, Dovecot, helm, ...
+	@hack/tools.sh
+
+lint: venv ## ruff, mypy, import-linter
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+test: tools lint docs ## everything, with real servers
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
+	hack/test-fast-everywhere.sh
+
+test-fast: venv ## no servers, under a minute
+	$(PY) -m pytest -q -m "not servers and not slow" -n $(WORKERS)
+
+docs: venv ## the documentation, built strictly
+	mkdocs build --strict --quiet --site-dir "$(CACHE)/site"
+
+bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
+	$(PY) -m bench
+
+crds: venv ## write the CRD anew from the model, and the chart's copy
+	archivmail crd > deploy/crds/archivmail.io_imapaccounts.yaml
+	hack/chart-crd.sh
+
+lock: ## write the requirements locks anew
+	hack/lock.sh

@@ -1,0 +1,132 @@
+"""The composition root: settings to adapters to runs. The only place that picks implementations."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from archivmail.archive.archive import Archive
+from archivmail.decide import status as statuses
+from archivmail.decide.due import Trigger
+from archivmail.decide.retrying import QUICK_RETRIES
+from archivmail.imap.session import connect
+from archivmail.kube.resource import ImapAccountResource
+from archivmail.kube.secretdata import credentials, endpoint
+from archivmail.model.outcome import AccountOutcome, Result
+from archivmail.model.reasons import Reason
+from archivmail.model.status import AccountStatus
+from archivmail.model.wireform import from_wire, to_wire
+from archivmail.settings import Settings
+from archivmail.sync import account
+from archivmail.sync.ports import Watcher
+
+LOST_SESSION = frozenset({Reason.CONNECTION_FAILED, Reason.SERVER_VIOLATION})
+WAIT_SLICE_S = 0.2  # how soon a wait hears that it should stop
+
+
+def utc_now() -> datetime:
+    """The clock of the process: an aware UTC datetime."""
+    return datetime.now(UTC)
+
+
+def run_account(
+    archive: Archive,
+    resource: ImapAccountResource,
+    secret: Mapping[str, bytes],
+    ca: Mapping[str, bytes] | None,
+    *,
+    watcher: Watcher,
+    should_stop: Callable[[], bool],
+    wait: bool = False,
+) -> AccountOutcome:
+    """Run one account without a cluster and keep its status in the catalog.
+
+    A lost session is tried once more after 1 s; with `wait` also after 60 s and 300 s. Raises SecretMissing and
+    SpecInvalid before anything is connected, ArchiveUnavailable when the status cannot be kept.
+    """
+    job = account.Job(
+        ref=resource.ref,
+        spec=resource.spec,
+        endpoint=endpoint(resource.spec, ca),
+        credentials=credentials(resource.spec, secret),
+        forced=True,
+    )
+    before = from_wire(archive.account_status(resource.ref) or {})
+    begun = statuses.begin(before, generation=resource.generation, trigger=Trigger.REQUEST, now=utc_now())
+    outcome = run_once(archive, job, watcher=watcher, should_stop=should_stop)
+    for delay in QUICK_RETRIES if wait else QUICK_RETRIES[:1]:
+        if not _is_worth_retrying(outcome, delay, wait=wait) or not _waited(_pause(outcome, delay), should_stop):
+            break
+        outcome = _joined(outcome, run_once(archive, job, watcher=watcher, should_stop=should_stop))
+    _keep_status(archive, resource, begun, outcome)
+    return outcome
+
+
+def run_once(
+    archive: Archive, job: account.Job, *, watcher: Watcher, should_stop: Callable[[], bool]
+) -> AccountOutcome:
+    """One run with the real adapters."""
+    return account.run(
+        job, connect=connect, open_account=archive.take, watcher=watcher, clock=utc_now, should_stop=should_stop
+    )
+
+
+def operator(settings: Settings) -> int:
+    """Run the operator until it is told to stop; gives the exit code."""
+    raise NotImplementedError
+
+
+def _keep_status(
+    archive: Archive, resource: ImapAccountResource, begun: AccountStatus, outcome: AccountOutcome
+) -> None:
+    after = statuses.finish(
+        begun,
+        outcome,
+        spec=resource.spec,
+        generation=resource.generation,
+        requested_at=resource.requested_at,
+        now=utc_now(),
+        jitter=random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
+    )
+    archive.save_account_status(resource.ref, to_wire(after))
+
+
+def _is_worth_retrying(outcome: AccountOutcome, delay: timedelta, *, wait: bool) -> bool:
+    failure = outcome.failure
+    if failure is None or failure.needs_user or outcome.result is Result.INTERRUPTED:
+        return False
+    if failure.retry_after is not None and failure.retry_after > delay and not wait:
+        return False  # the server's hint is honoured by not coming back
+    return failure.reason in LOST_SESSION or wait
+
+
+def _pause(outcome: AccountOutcome, delay: timedelta) -> timedelta:
+    hint = outcome.failure.retry_after if outcome.failure else None
+    return max(delay, hint or timedelta(0))
+
+
+def _waited(span: timedelta, should_stop: Callable[[], bool]) -> bool:
+    """Wait; False when told to stop meanwhile."""
+    end = time.monotonic() + span.total_seconds()
+    while (left := end - time.monotonic()) > 0:
+        if should_stop():
+            return False
+        time.sleep(min(left, WAIT_SLICE_S))
+    return True
+
+
+def _joined(first: AccountOutcome, second: AccountOutcome) -> AccountOutcome:
+    """Two attempts told as one run."""
+    added = first.added + second.added
+    result = Result.PARTIAL if second.result is Result.FAILED and added else second.result
+    return replace(
+        second,
+        result=result,
+        started_at=first.started_at,
+        added=added,
+        fetched_bytes=first.fetched_bytes + second.fetched_bytes,
+        stored_bytes=first.stored_bytes + second.stored_bytes,
+        deduplicated=first.deduplicated + second.deduplicated,
+        alerts=tuple(dict.fromkeys((*first.alerts, *second.alerts))),
+    )
