@@ -1,1 +1,1 @@
-"""Real servers for the tests: each starts in seconds on free loopback ports, runs in parallel, and leaves nothing behind."""
+"""Real servers for the tests: each starts in seconds on free loopback ports and leaves nothing behind."""

@@ -6,8 +6,10 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 TIMEOUT_S = 30.0
 
@@ -40,9 +42,7 @@ class ApiClient:
         assert isinstance(answer, dict)
         return answer
 
-    def raw(
-        self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
-    ) -> bytes:
+    def raw(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> bytes:
         """The answer's octets, such as those of `/readyz`. Raises as `request` does."""
         connection = self._connect(TIMEOUT_S)
         try:

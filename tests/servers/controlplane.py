@@ -12,9 +12,8 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,9 +23,12 @@ from .certificates import LOOPBACK_NAMES, authority_of_this_run, private_pem
 from .ports import is_open, release_port, reserve_port
 from .process import ServerProcess
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 READY_S = 60.0
 KUBECTL_TIMEOUT_S = 60.0
-TOKEN_LIFETIME = "4h"  # noqa: S105 - a span, not a secret
+TOKEN_LIFETIME = "4h"
 READY_CODES_TO_WAIT_OUT = {401, 403, 500}  # while the hooks that make the first roles still run
 
 
@@ -67,6 +69,11 @@ class ControlPlane:
         shutil.rmtree(self.folder, ignore_errors=True)
         for port in (self.port, *self._etcd_ports):
             release_port(port)
+
+    @property
+    def servers(self) -> list[ServerProcess]:
+        """The processes that were started."""
+        return [server for server in (self._etcd, self._api_server) if server is not None]
 
     # What outage tests do with the API server: same port, same data afterwards.
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .controlplane import ControlPlane
+    from .dovecot import Dovecot
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One user's mailbox: where it is, and who may log in."""
+
+    server: Dovecot
+    user: str
+    password: str = field(repr=False)
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +36,18 @@ def control_plane() -> Iterator[ControlPlane]:
 def namespace(control_plane: ControlPlane) -> str:
     """A fresh namespace in `control_plane`."""
     return control_plane.create_namespace()
+
+
+@pytest.fixture
+def dovecot() -> Iterator[Dovecot]:
+    """An IMAP server for this test alone, without users."""
+    from .dovecot import Dovecot  # noqa: PLC0415 - as above
+
+    with Dovecot() as running:
+        yield running
+
+
+@pytest.fixture
+def mailbox(dovecot: Dovecot) -> Mailbox:
+    """The empty mailbox of `alice` on `dovecot`; her password is random."""
+    return Mailbox(dovecot, "alice", dovecot.add_user("alice"))

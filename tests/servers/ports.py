@@ -25,7 +25,7 @@ _mine: set[int] = set()
 
 
 def reserve_port() -> int:
-    """A free port on 127.0.0.1, ours until `release_port` or the end of this process. Raises OSError when there is none."""
+    """A free port on 127.0.0.1, ours until `release_port` or this process ends. Raises OSError when there is none."""
     with _mutex:
         for _ in range(ATTEMPTS):
             port = random.randint(FIRST_PORT, LAST_PORT)

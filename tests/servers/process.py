@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 PROBE_PAUSE_S = 0.02
@@ -38,6 +41,10 @@ class Identity:
     @property
     def effective_uid(self) -> int:
         return os.geteuid() if self.uid is None else self.uid
+
+    @property
+    def extra_groups(self) -> list[int] | None:
+        return None if self.gid is None else []
 
     @property
     def effective_gid(self) -> int:
@@ -107,7 +114,9 @@ class ServerProcess:
         end = time.monotonic() + deadline_s
         while not is_ready():
             if not self.is_running:
-                raise ServerFailedError(f"{self.name} ended with {self.returncode}; its log ends:\n{self.log_excerpt()}")
+                raise ServerFailedError(
+                    f"{self.name} ended with {self.returncode}; its log ends:\n{self.log_excerpt()}"
+                )
             if time.monotonic() > end:
                 raise ServerFailedError(
                     f"{self.name} was not ready after {deadline_s:g} s; its log ends:\n{self.log_excerpt()}"
@@ -115,7 +124,7 @@ class ServerProcess:
             time.sleep(PROBE_PAUSE_S)
 
     def wait(self, timeout_s: float) -> int:
-        """Wait until it ends by itself; its exit code. Raises ServerFailedError when it still runs after `timeout_s`."""
+        """Wait until it ends by itself; its exit code. Raises ServerFailedError when it runs on after `timeout_s`."""
         try:
             self._supervisor.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -166,9 +175,7 @@ class ServerProcess:
         self._supervisor.wait()
         rest = stdout.read()
         stdout.close()
-        try:
+        with contextlib.suppress(BrokenPipeError):
             stdin.close()
-        except BrokenPipeError:
-            pass
         # Without a report the supervisor itself was killed, and the kernel killed the program with it.
         self._returncode = int(rest.split()[1]) if rest.startswith(b"exit ") else -signal.SIGKILL

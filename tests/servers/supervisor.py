@@ -5,12 +5,13 @@ clean up. It holds the read end of a pipe whose write end only the test run has:
 Being the subreaper (prctl(2)) of all that the program starts, it finds daemons that left their session, too.
 
 Argument: one JSON object: `argv`, `uid` and `gid` (null: unchanged), `remove_if_orphaned` (folders).
-Standard output: `pid N`, later `exit CODE`. Standard error: the log of the program. Standard input: `stop SECONDS`, where
-SECONDS are what the program has between SIGTERM and SIGKILL.
+Standard output: `pid N`, later `exit CODE`. Standard error: the log of the program. Standard input: `stop SECONDS`,
+where SECONDS are what the program has between SIGTERM and SIGKILL.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -19,6 +20,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,8 @@ def main(options: dict[str, Any]) -> int:
     if grace_s is None:
         for folder in options["remove_if_orphaned"]:
             shutil.rmtree(folder, ignore_errors=True)
-    try:
+    with suppress(BrokenPipeError):  # nobody may be left to read it
         os.write(1, f"exit {code}\n".encode())
-    except BrokenPipeError:
-        pass  # nobody is left to read it
     return 0
 
 
@@ -114,10 +114,8 @@ def _kill_the_rest() -> None:
     """Kill every process that descends from this one; those two levels down arrive here when their parents die."""
     while True:
         for child in _children():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
