@@ -15,6 +15,8 @@ from typing import Final
 
 import click
 
+from archivmail.mime.terminal import line
+
 UNKNOWN: Final = "-"
 
 
@@ -40,35 +42,40 @@ def emit_json(document: object) -> None:
 
 
 def emit(text: str = "") -> None:
-    """A line of the result."""
-    click.echo(text)
+    """A line of the result, its indentation kept. What strangers wrote in it cannot act on the terminal."""
+    click.echo(_harmless(text))
 
 
 def note(text: str) -> None:
     """A sentence about the result, on standard error."""
-    click.echo(text, err=True)
+    click.echo(_harmless(text), err=True)
+
+
+def _harmless(text: str) -> str:
+    return " " * (len(text) - len(text.lstrip(" "))) + line(text)
 
 
 def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A table. Cells must hold text that is safe for a terminal."""
+    """A table; cells are lines."""
+    cells = [[line(cell) for cell in row] for row in rows]
     if on_terminal():
-        _emit_rich(columns, rows)
+        _emit_rich(columns, cells)
     else:
-        _emit_plain(columns, [*rows])
+        _emit_plain(columns, cells)
 
 
-def _emit_plain(columns: Sequence[Column], rows: list[Sequence[str]]) -> None:
-    lines = [[column.title for column in columns], *rows]
-    widths = [max(width_of(line[at]) for line in lines) for at in range(len(columns))]
-    for line in lines:
+def _emit_plain(columns: Sequence[Column], rows: list[list[str]]) -> None:
+    table = [[column.title for column in columns], *rows]
+    widths = [max(width_of(row[at]) for row in table) for at in range(len(columns))]
+    for row in table:
         cells = []
-        for at, cell in enumerate(line):
+        for at, cell in enumerate(row):
             padding = " " * (widths[at] - width_of(cell))
             cells.append(padding + cell if columns[at].is_number else cell + padding)
-        emit("  ".join(cells).rstrip())
+        click.echo("  ".join(cells).rstrip())
 
 
-def _emit_rich(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+def _emit_rich(columns: Sequence[Column], rows: list[list[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second that pipes need not pay
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -108,12 +115,11 @@ def counted(number: int, noun: str) -> str:
 
 def size(octets: float) -> str:
     """Octets in units of a thousand, as disks and networks are measured."""
-    value, unit = float(octets), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):  # noqa: B007 - the unit where it stopped is wanted
-        if value < 1000:
-            break
+    value, units = float(octets), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
         value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 100 else f"{value:.1f} {units[0]}"
 
 
 def moment(when: datetime | None) -> str:

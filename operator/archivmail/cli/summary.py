@@ -70,7 +70,9 @@ def _headline(outcome: AccountOutcome) -> str:
         return f"complete: {counted(counts.archived, 'message')} in {folders} archived, {new}, {took}"
     missing = counts.server - counts.archived
     left = f", {count(missing)} not archived" if missing else ""
-    return f"{_ended(outcome)}: {count(counts.archived)} of {count(counts.server)} messages archived{left}, {new}, {took}"
+    return (
+        f"{_ended(outcome)}: {count(counts.archived)} of {count(counts.server)} messages archived{left}, {new}, {took}"
+    )
 
 
 def _ended(outcome: AccountOutcome) -> str:

@@ -47,7 +47,7 @@ def configure(log_format: LogFormat = "auto", level: str = "info", *, stream: IO
 
 
 def conceal(*values: str) -> None:
-    """Keep these values, and their base64 (as SASL sends them), out of every later line. The oldest are forgotten first."""
+    """Keep these values, and their base64 (as SASL sends them), out of every later line; the oldest are forgotten."""
     for value in values:
         if len(value) < MIN_CONCEALED:
             continue
