@@ -1,1 +1,1 @@
-"""Packs: immutable .tar.zst files of messages, and the stores that keep them. The only home of obstore."""
+"""Packs: immutable `.tar.zst` files or objects that hold the messages (design §5). Know no catalog and no SQL."""

@@ -1,0 +1,207 @@
+"""Packs in a local directory, durable when `keep` returns (design §5).
+
+Our own adapter, because no object-store library promises fsync. Order: temporary name in the pack's directory, fsync
+of the file, the final name without replacing anything, fsync of the directory (and of the parents of new directories).
+A temporary file is locked while its writer lives, so whoever takes the account later knows the dead ones.
+"""
+
+import errno
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.names import is_pack_name
+from archivmail.archive.packs.stores import StoredPack
+from archivmail.model.errors import ArchiveDamaged
+
+DIRECTORY_MODE = 0o750
+PACK_MODE = 0o440  # written once, never changed; readable by the group for backups
+
+_TEMPORARY = ".tmp"
+_BUFFER = 256 * 1024
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class Durability(Protocol):
+    """The calls whose order is the promise; tests record them or let them fail."""
+
+    def fsync(self, fd: int) -> None: ...
+
+    def rename(self, temporary: Path, final: Path) -> None:
+        """Give the file its name; raises FileExistsError rather than replace another."""
+        ...
+
+    def fsync_dir(self, directory: Path) -> None: ...
+
+
+class SystemDurability:
+    """What the kernel gives."""
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def rename(self, temporary: Path, final: Path) -> None:
+        try:
+            os.link(temporary, final)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A file system without hard links: names hold 48 random bits, so this replaces nothing either.
+            if final.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
+            temporary.rename(final)
+        else:
+            temporary.unlink()
+
+    def fsync_dir(self, directory: Path) -> None:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+class LocalStore:
+    """Satisfies PackStore."""
+
+    def __init__(self, root: Path, durability: Durability | None = None) -> None:
+        self._root = root
+        self._durability = durability or SystemDurability()
+
+    def draft(self, name: str) -> "LocalDraft":
+        final = self._root / name
+        with translated(f"The archive {self._root} cannot be written"):
+            make_directories(final.parent, self._durability)
+            return LocalDraft(final, self._durability, f"The archive {self._root} cannot be written")
+
+    @contextmanager
+    def open(self, name: str) -> Iterator["LocalSource"]:
+        what = f"The pack {name} cannot be read"
+        try:
+            with translated(what):
+                fd = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC)
+        except Exception as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise ArchiveDamaged(f"The pack {name} is missing; restore it from a backup.") from error
+            raise
+        try:
+            yield LocalSource(fd, what)
+        finally:
+            os.close(fd)
+
+    def packs(self, prefix: str, *, after: str = "") -> Iterator[StoredPack]:
+        with translated(f"The archive {self._root} cannot be read"):
+            for name, size in self._files(self._root / prefix):
+                if name > after and is_pack_name(name):
+                    yield StoredPack(name, size)
+
+    def _files(self, directory: Path) -> Iterator[tuple[str, int]]:
+        """Files below, by name; levels are few and names are ours."""
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._files(Path(entry.path))
+            elif entry.is_file():
+                yield Path(entry.path).relative_to(self._root).as_posix(), entry.stat().st_size
+
+    def sweep(self, prefix: str) -> None:
+        with translated(f"The archive {self._root} cannot be written"):
+            try:
+                entries = [path for path in (self._root / prefix).iterdir() if path.name.endswith(_TEMPORARY)]
+            except FileNotFoundError:
+                return
+            for path in entries:
+                _remove_if_dead(path)
+
+
+class LocalSource:
+    """An open pack; satisfies reading.Source."""
+
+    def __init__(self, fd: int, what: str) -> None:
+        self._fd, self._what = fd, what
+        with translated(what):
+            self.size = os.fstat(fd).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        with translated(self._what):
+            parts = []
+            while length > 0 and (part := os.pread(self._fd, length, offset)):
+                parts.append(part)
+                offset, length = offset + len(part), length - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class LocalDraft:
+    """A pack under its temporary name; satisfies stores.Draft."""
+
+    def __init__(self, final: Path, durability: Durability, what: str) -> None:
+        self._final, self._durability, self._what = final, durability, what
+        self._temporary = final.with_name(f".{final.name}{_TEMPORARY}")
+        fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):  # without locks the file is swept by the next writer of the account, as it should
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._file = io.BufferedWriter(io.FileIO(fd, "r+"), _BUFFER)
+
+    def write(self, data: bytes, /) -> int:
+        with translated(self._what):
+            return self._file.write(data)
+
+    def cut(self, size: int, /) -> None:
+        with translated(self._what):
+            self._file.flush()
+            self._file.truncate(size)
+            self._file.seek(size)
+
+    def keep(self) -> int:
+        with translated(self._what):
+            self._file.flush()
+            fd = self._file.fileno()
+            size = os.fstat(fd).st_size
+            os.fchmod(fd, PACK_MODE)
+            self._durability.fsync(fd)
+            self._durability.rename(self._temporary, self._final)
+            self._durability.fsync_dir(self._final.parent)
+            self._file.close()
+        return size
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.raw.close()  # past the buffer: what is thrown away need not be written first
+
+
+def make_directories(directory: Path, durability: Durability) -> None:
+    """Create a directory and its parents so that they survive a power cut. Raises OSError."""
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        durability.fsync_dir(path.parent)
+
+
+def _remove_if_dead(path: Path) -> None:
+    """Remove a temporary file unless its writer holds its lock."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()
+    finally:
+        os.close(fd)

@@ -1,0 +1,26 @@
+"""Choose the store of an archive by its URL."""
+
+import os
+
+from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.local import Durability, LocalStore, SystemDurability, make_directories
+from archivmail.archive.packs.stores import PackStore, directory_of
+from archivmail.model.errors import ArchiveUnavailable
+
+
+def open_store(url: str, *, create: bool, durability: Durability | None = None) -> PackStore:
+    """`create`: make a missing directory. Raises SpecInvalid for the URL, ArchiveUnavailable."""
+    directory = directory_of(url)
+    if directory is None:
+        # obstore is large; a local archive should not wait for it.
+        from archivmail.archive.packs.objects import open_object_store  # noqa: PLC0415
+
+        return open_object_store(url)
+    if create:
+        with translated(f"The archive {directory} cannot be created"):
+            make_directories(directory, durability or SystemDurability())
+    elif not directory.is_dir():
+        raise ArchiveUnavailable(f"There is no archive at {directory}; check --archive, or run archivmail sync first.")
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise ArchiveUnavailable(f"The archive {directory} cannot be read; give this user the right to use it.")
+    return LocalStore(directory, durability)

@@ -1,0 +1,207 @@
+"""Read packs: all members in order, or one by its range. Memory is bounded by WINDOW, whatever the message."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import IO, Protocol, cast
+
+import zstandard
+
+from archivmail.archive.packs.facts import Facts, facts_of
+from archivmail.archive.packs.seektable import FOOTER_SIZE, Frame, frames_of, table_length
+from archivmail.archive.packs.tarheader import padding, parse
+from archivmail.model.errors import ArchiveDamaged
+
+WINDOW = 4 * 1024**2
+"""Octets of a pack that are read at once; also the size from which a frame is streamed."""
+
+_PIECE = 256 * 1024
+_TAIL_GUESS = 64 * 1024
+
+
+class Source(Protocol):
+    """A pack that can be read anywhere. Raises ArchiveUnavailable, ArchiveDamaged (the pack is not there)."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` octets, or fewer at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member whose octets were read and found good: frame checksum and SHA-256."""
+
+    frame: Frame
+    facts: Facts
+    size: int
+    """Raw octets of the message; 0 for a further sighting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A frame that is not what was written."""
+
+    frame: Frame
+    text: str
+    facts: Facts | None = None
+    """What its header tells, if that could be read."""
+
+
+def frames(source: Source) -> list[Frame]:
+    """The frames that the seek table lists, the end marker's as the last. Raises ArchiveDamaged."""
+    tail = source.read_at(max(0, source.size - _TAIL_GUESS), min(_TAIL_GUESS, source.size))
+    length = table_length(tail[-FOOTER_SIZE:])
+    if length > source.size:
+        raise ArchiveDamaged("The pack is shorter than its seek table.")
+    table = tail[-length:] if length <= len(tail) else source.read_at(source.size - length, length)
+    return frames_of(table, source.size)
+
+
+def scan(source: Source, listed: list[Frame]) -> Iterator[Member | Damage]:
+    """Check every member of a pack in order; damage of one leaves the others alone. `listed` comes from `frames`."""
+    if not listed:
+        yield Damage(Frame(0, 0, 0), "The pack has no end marker.")
+        return
+    decompressor = zstandard.ZstdDecompressor()
+    for frame, octets in _windows(source, listed[:-1]):
+        try:
+            yield _check(_opened(decompressor, source, frame, octets), frame)
+        except zstandard.ZstdError:
+            yield Damage(frame, "A frame does not decompress.")
+        except ArchiveDamaged as error:
+            yield Damage(frame, error.text)
+    yield from _end(decompressor, source, listed[-1])
+
+
+def content(source: Source, frame: Frame) -> Iterator[bytes]:
+    """The raw octets of one member, in pieces. Raises ArchiveDamaged, at the latest after the last piece."""
+    octets = source.read_at(frame.offset, frame.length) if _is_small(frame) else None
+    decompressor = zstandard.ZstdDecompressor()
+    try:
+        read = _opened(decompressor, source, frame, octets)
+        header = parse(read)
+        if header is None:
+            raise ArchiveDamaged("The end of the pack stands where a message should be.")
+        facts = facts_of(header.name, header.records)
+        digest = sha256()
+        for piece in _pieces(read, header.size):
+            digest.update(piece)
+            yield piece
+        _ends(read, header.size)
+    except zstandard.ZstdError as error:
+        raise ArchiveDamaged("A frame of the pack does not decompress.") from error
+    if digest.digest() != facts.content_id:
+        raise ArchiveDamaged("The octets of a message are not those that were archived.")
+
+
+Read = Callable[[int], bytes]
+
+
+def _check(read: Read, frame: Frame) -> Member | Damage:
+    header = parse(read)
+    if header is None:
+        raise ArchiveDamaged("The end of the pack stands where a message should be.")
+    facts = facts_of(header.name, header.records)
+    digest = sha256()
+    try:
+        for piece in _pieces(read, header.size):
+            digest.update(piece)
+        _ends(read, header.size)
+    except (zstandard.ZstdError, ArchiveDamaged):
+        return Damage(frame, "The octets of a message cannot be read.", facts)
+    if facts.has_octets and digest.digest() != facts.content_id:
+        return Damage(frame, "The octets of a message are not those that were archived.", facts)
+    return Member(frame, facts, header.size)
+
+
+def _pieces(read: Read, size: int) -> Iterator[bytes]:
+    left = size
+    while left:
+        piece = read(min(left, _PIECE))
+        if not piece:
+            raise ArchiveDamaged("The pack ends within a message.")
+        left -= len(piece)
+        yield piece
+
+
+def _ends(read: Read, size: int) -> None:
+    """Read on to the end of the frame, so that its checksum is compared."""
+    filled = padding(size)
+    if read(len(filled)) != filled or read(1):
+        raise ArchiveDamaged("A frame of the pack does not end with its member.")
+
+
+def _end(decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame) -> Iterator[Damage]:
+    try:
+        if parse(_opened(decompressor, source, frame, source.read_at(frame.offset, frame.length))) is not None:
+            yield Damage(frame, "The pack has no end marker.")
+    except (zstandard.ZstdError, ArchiveDamaged):
+        yield Damage(frame, "The end marker of the pack cannot be read.")
+
+
+def _is_small(frame: Frame) -> bool:
+    return frame.length <= WINDOW and frame.content_length <= 2 * WINDOW
+
+
+def _windows(source: Source, listed: list[Frame]) -> Iterator[tuple[Frame, bytes | memoryview | None]]:
+    """Each frame with its octets, many read at once; None for a frame too large for that."""
+    start, window = 0, memoryview(b"")
+    for at, frame in enumerate(listed):
+        if not _is_small(frame):
+            yield frame, None
+            continue
+        if not start <= frame.offset <= frame.offset + frame.length <= start + len(window):
+            last = at
+            while last + 1 < len(listed) and listed[last + 1].offset + listed[last + 1].length <= frame.offset + WINDOW:
+                last += 1
+            start = frame.offset
+            window = memoryview(source.read_at(start, listed[last].offset + listed[last].length - start))
+        yield frame, window[frame.offset - start :][: frame.length]
+
+
+def _opened(
+    decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame, octets: bytes | memoryview | None
+) -> Read:
+    """The decompressed octets of a frame as a stream."""
+    tail = source.read_at(frame.offset + frame.length - 4, 4) if octets is None else octets[-4:]
+    if frame.checksum and tail != frame.checksum:
+        raise ArchiveDamaged("A frame of the pack has another checksum than the seek table says.")
+    if octets is None:
+        stream = decompressor.stream_reader(cast("IO[bytes]", _Range(source, frame)), read_size=_PIECE)
+        return lambda size: _exactly(stream.read, size)
+    if len(octets) < frame.length:
+        raise ArchiveDamaged("The pack ends within a frame.")
+    size = zstandard.frame_content_size(octets)
+    if size != frame.content_length:  # also keeps a damaged frame from asking for more memory than a window
+        raise ArchiveDamaged("A frame of the pack has another size than the seek table says.")
+    return io.BytesIO(decompressor.decompress(octets)).read
+
+
+def _exactly(read: Read, size: int) -> bytes:
+    """Streams may give less than asked for before their end."""
+    parts = []
+    while size and (part := read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+class _Range(io.RawIOBase):
+    """The octets of one frame, read as they are needed."""
+
+    def __init__(self, source: Source, frame: Frame) -> None:
+        super().__init__()
+        self._source, self._at, self._end = source, frame.offset, frame.offset + frame.length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed says Buffer; it is one
+        part = self._source.read_at(self._at, min(len(buffer), self._end - self._at))
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
