@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 from archivmail.decide.due import Trigger
 from archivmail.decide.notices import notices
@@ -112,7 +113,7 @@ def test_events_tell_transitions_only() -> None:
     failing = [good]
     for _ in range(4):
         failing.append(finished(an_outcome(result=Result.FAILED, failure=a_failure()), failing[-1]))
-    told = [[n.reason for n in notices(a, b, None)] for a, b in zip(failing, failing[1:], strict=False)]
+    told = [[n.reason for n in notices(a, b, None)] for a, b in pairwise(failing)]
 
     assert [Reason.SUCCEEDED, Reason.FULLY_ARCHIVED] == [n.reason for n in notices(BEGUN, good, None)]
     assert [] == notices(good, again, None)

@@ -1,0 +1,114 @@
+"""mkdocs hook: write the reference pages from the code, so that they cannot drift from it."""
+
+from typing import Any
+
+import yaml
+from mkdocs.structure.files import File, Files
+
+from archivmail.kube.crd import render
+
+INDEX = """# Reference
+
+Generated from the code at each build.
+
+- [ImapAccount](imapaccount.md): every field of the resource
+- [Command line](cli.md): every command and option
+- [Settings](settings.md): the environment of the process
+- [Metrics](metrics.md): every series
+"""
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the generated pages."""
+    pages = {
+        "index": INDEX,
+        "imapaccount": resource_page(),
+        "cli": cli_page(),
+        "settings": settings_page(),
+        "metrics": metrics_page(),
+    }
+    for name, text in pages.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
+    return files
+
+
+def resource_page() -> str:
+    """Every field of the CRD with its type, default and description."""
+    crd = yaml.safe_load(render())
+    version = crd["spec"]["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    lines = ["# ImapAccount", "", f"`{crd['spec']['group']}/{version['name']}`, namespaced; short name `imap`.", ""]
+    for part in ("spec", "status"):
+        lines += [f"## {part}", "", "| field | type | default | meaning |", "|---|---|---|---|"]
+        lines += _rows(schema[part], part)
+        lines.append("")
+    lines += ["## Refusals", "", "What the API server says about an object that cannot work:", ""]
+    lines += [f"- {message}" for message in dict.fromkeys(_messages(schema["spec"]))]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(schema: dict[str, Any], path: str) -> list[str]:
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        here = f"{path}.{name}"
+        default = f"`{_default(field['default'])}`" if "default" in field else ""
+        kind = field["type"] + (f" of {field['items']['type']}" if field["type"] == "array" else "")
+        choice = f" ({', '.join(field['enum'])})" if "enum" in field else ""
+        rows.append(f"| `{here}` | {kind}{choice} | {default} | {_cell(field.get('description', ''))} |")
+        rows += _rows(field, here)
+        if field["type"] == "array":
+            rows += _rows(field["items"], f"{here}[]")
+    return rows
+
+
+def _default(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("...").strip().replace("|", "\\|")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _messages(schema: dict[str, Any]) -> list[str]:
+    found = [rule["message"] for rule in schema.get("x-kubernetes-validations", ()) if "message" in rule]
+    for field in schema.get("properties", {}).values():
+        found += _messages(field)
+    if "items" in schema:
+        found += _messages(schema["items"])
+    return found
+
+
+def cli_page() -> str:
+    """`--help` of every command, as click prints it."""
+    import click
+
+    from archivmail.cli.main import cli
+
+    context = click.Context(cli, info_name="archivmail", max_content_width=110)
+    lines = ["# Command line", "", "```text", cli.get_help(context), "```", ""]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=110)
+        lines += [f"## archivmail {name}", "", "```text", command.get_help(inner), "```", ""]
+    return "\n".join(lines) + "\n"
+
+
+def settings_page() -> str:
+    """Every setting with its default and description."""
+    from archivmail.settings import Settings
+
+    lines = ["# Settings", "", "Environment of the process.", "", "| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
+        lines.append(f"| `ARCHIVMAIL_{name.upper()}` | {default} | {_cell(field.description or '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Every series with its labels and help text."""
+    from archivmail.observe.catalogue import SERIES
+
+    lines = ["# Metrics", "", "Served at `/metrics`.", "", "| series | type | labels | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{s.name}` | {s.kind} | {', '.join(s.labels)} | {_cell(s.help)} |" for s in SERIES]
+    return "\n".join(lines) + "\n"
