@@ -1,0 +1,29 @@
+"""Fill a mailbox for the benchmark."""
+
+from __future__ import annotations
+
+from tests.corpus.realistic import messages
+from tests.servers.dovecot import Dovecot
+
+USER = "bench"
+PASSWORD = "bench-password"
+FOLDERS = ("INBOX", "Archive", "Lists")
+
+
+def filled_server(server: Dovecot, count: int) -> int:
+    """Append `count` messages spread over three folders; gives the sum of their octets."""
+    server.add_user(USER, PASSWORD)
+    octets = 0
+    for number, folder in enumerate(FOLDERS):
+        if folder != "INBOX":
+            server.create_folder(USER, folder)
+        share = count // len(FOLDERS) + (count % len(FOLDERS) if number == 0 else 0)
+
+        def counted(share: int = share, number: int = number):
+            nonlocal octets
+            for octets_of_one in messages(share, seed=number):
+                octets += len(octets_of_one)
+                yield octets_of_one
+
+        server.bulk_append(USER, folder, counted())
+    return octets
