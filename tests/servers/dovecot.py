@@ -33,7 +33,7 @@ from .dovecot_config import DovecotConfig
 from .imap_session import ImapSession
 from .mailboxes import Mailboxes
 from .ports import is_open, release_port, reserve_port
-from .process import Identity, ServerProcess
+from .process import PROBE_PAUSE_S, Identity, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 READY_S = 20.0
 DOVEADM_TIMEOUT_S = 60.0
 NOTICED_S = 5.0  # the user file is looked at once a second, at most
+REGISTERED_S = 0.2  # a session is in the server's list a moment after its log-in was answered
 LIBEXEC = Path("/usr/lib/dovecot")
 
 MailFormat = Literal["sdbox", "mdbox", "maildir"]
@@ -140,8 +141,18 @@ class Dovecot(Mailboxes):
         self._process.resume()
 
     def kick(self, user: str) -> None:
-        """Drop the user's sessions (the server says BYE)."""
-        self.doveadm("kick", user)
+        """Drop the user's sessions (the server says BYE); returns when there is none."""
+        deadline = time.monotonic() + NOTICED_S
+        quiet_from = time.monotonic() + REGISTERED_S
+        while True:
+            if re.search(rf"^{re.escape(user)} ", self.doveadm("who"), re.MULTILINE):
+                with suppress(subprocess.CalledProcessError):  # it has just gone by itself
+                    self.doveadm("kick", user)
+            elif time.monotonic() > quiet_from:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"sessions of {user} did not end in {NOTICED_S:g} s")
+            time.sleep(PROBE_PAUSE_S)
 
     def set_max_connections(self, limit: int) -> None:
         """Let each user have that many sessions at once; restarts the server."""
@@ -247,7 +258,7 @@ class Dovecot(Mailboxes):
         while self._edition_read(name) != self._edition:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Dovecot did not notice the password of {name} in {NOTICED_S:g} s")
-            time.sleep(0.05)
+            time.sleep(PROBE_PAUSE_S)
 
     def _edition_read(self, name: str) -> int:
         try:

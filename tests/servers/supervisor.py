@@ -35,9 +35,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main(options: dict[str, Any]) -> int:
     parent = os.getppid()
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    started, starting = os.pipe()  # closed by exec: a pid that is told has its own session already
     pid = os.fork()
     if pid == 0:
         _become(options)
+    os.close(starting)
+    os.read(started, 1)
+    os.close(started)
     os.write(1, f"pid {pid}\n".encode())
     grace_s = _wait_for_an_end(pid, parent)
     code = _end(pid, ORPHAN_GRACE_S if grace_s is None else grace_s)

@@ -68,10 +68,10 @@ def test_stubborn_program_is_killed_after_its_grace(tmp_path: Path) -> None:
 
 def test_paused_program_can_be_stopped(tmp_path: Path) -> None:
     """A program in SIGSTOP still takes its SIGTERM."""
-    server = ServerProcess([SHELL, "-c", "exec sleep 600"], log=tmp_path / "log")
-    server.pause()
+    with ServerProcess([SHELL, "-c", "exec sleep 600"], log=tmp_path / "log") as server:
+        server.pause()
 
-    assert server.stop(grace_s=10) == -signal.SIGTERM
+        assert server.stop(grace_s=10) == -signal.SIGTERM
 
 
 def test_exit_code_is_reported(tmp_path: Path) -> None:
