@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from archivmail.decide.fetching import UpToDate, plan
+from archivmail.decide.fetching import UpToDate
 from archivmail.decide.selection import Selection, select, unmatched
 from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint
 from archivmail.model.errors import Aborted, ArchiveUnavailable, ArchivmailError, FolderRefused, NeedsTime, NeedsUser
@@ -16,8 +16,8 @@ from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.notices import AuditEvent
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
 from archivmail.model.reasons import Reason
-from archivmail.model.uidset import Uid
-from archivmail.sync.folder import FolderPass, has_ledger, outcome_of_state, unvisited
+from archivmail.sync.folder import FolderPass, outcome_of_state, planned, unvisited
+from archivmail.sync.gathering import Surroundings
 from archivmail.sync.measure import Measured
 from archivmail.sync.ports import AccountArchive, Clock, Connect, MailServer, OpenAccount, Watcher
 from archivmail.sync.tally import Tally
@@ -110,8 +110,10 @@ class _Run:
             self._select(server)
             self._stage = "status"
             snapshots = server.status(self._selection.selected)
+            self._stage = "fetch"
+            around = Surroundings(server, archive, self._watcher, self._clock, self._tally)
             for folder in self._selection.selected:
-                self._visit(folder, snapshots.get(folder.name), server, archive)
+                self._visit(folder, snapshots.get(folder.name), around)
         finally:
             self._alerts = server.alerts
             server.close()
@@ -129,44 +131,20 @@ class _Run:
                 reason=Reason.NO_FOLDER_SELECTED,
             )
 
-    def _visit(self, folder: Folder, snapshot: Snapshot | None, server: MailServer, archive: AccountArchive) -> None:
+    def _visit(self, folder: Folder, snapshot: Snapshot | None, around: Surroundings) -> None:
         if self._is_over():
             raise Aborted("the run was told to stop")
-        self._stage = "fetch"
-        outcome = self._skipped(folder, snapshot, server, archive) or self._pass_over(folder, server, archive)
-        self._passed[folder.name] = outcome
+        step = planned(folder, snapshot, around) if snapshot is not None else None
+        if isinstance(step, UpToDate):  # STATUS alone shows that nothing can have changed: no EXAMINE
+            self._passed[folder.name] = outcome_of_state(folder, step.state)
+        else:
+            self._passed[folder.name] = self._pass_over(folder, around)
         self._tally.folders_done += 1
         self._watcher.progressed(self._tally.progress)
 
-    def _skipped(
-        self, folder: Folder, snapshot: Snapshot | None, server: MailServer, archive: AccountArchive
-    ) -> FolderOutcome | None:
-        """The folder as it stands, when STATUS alone shows that nothing can have changed."""
-        if snapshot is None:
-            return None
-        epoch = archive.latest_epoch(folder.name)
-        step = plan(
-            snapshot,
-            origin=server.origin,
-            epoch=epoch,
-            state=archive.folder_state(folder.name),
-            has_ledger=has_ledger(archive, epoch),
-            now=self._clock(),
-        )
-        return outcome_of_state(folder, step.state) if isinstance(step, UpToDate) else None
-
-    def _pass_over(self, folder: Folder, server: MailServer, archive: AccountArchive) -> FolderOutcome:
-        the_pass = FolderPass(
-            folder=folder,
-            server=server,
-            archive=archive,
-            watcher=self._watcher,
-            clock=self._clock,
-            tally=self._tally,
-            is_forced=self._job.forced,
-            namespace=self._job.ref.namespace,
-            account=self._job.ref.name,
-        )
+    def _pass_over(self, folder: Folder, around: Surroundings) -> FolderOutcome:
+        archive = around.archive
+        the_pass = FolderPass(self._job.ref, folder, around, self._job.forced)
         try:
             return the_pass.run()
         except FolderRefused as error:  # S11: the others go on
@@ -256,4 +234,4 @@ def _failure(error: ArchivmailError, stage: str) -> Failure:
 def _not_there(name: str) -> FolderOutcome:
     text = f"spec.folders.include names {name!r}, but the server lists no such folder; correct the name or remove it"
     failure = Failure(Reason.FOLDER_MISSING, text, stage="list")
-    return FolderOutcome(FolderName(name.encode()), name, MessageCounts(), last_uid=Uid(0), failure=failure)
+    return FolderOutcome(FolderName(name.encode()), name, MessageCounts(), failure=failure)

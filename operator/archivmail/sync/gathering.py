@@ -1,0 +1,149 @@
+"""Get messages of one open folder into the archive: batches, halves of refused batches, the ledger of what failed.
+
+Knows nothing of plans or states; it is told which UIDs to get, and tells which it holds and which failed. A UID it
+could not get is never passed over: it stands in the ledger, or simply stays missing.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from archivmail.decide.batching import SizeEstimate, halves, is_checkpoint_due, next_batch
+from archivmail.decide.retrying import ledger_entry
+from archivmail.model.errors import ConnectionLost, FolderRefused, NeedsTime, ServerViolation
+from archivmail.model.folder import Epoch, LedgerEntry
+from archivmail.model.message import FetchedMessage, Refused
+from archivmail.model.reasons import Reason
+from archivmail.model.uidset import Uid, UidSet
+from archivmail.sync.ports import AccountArchive, Clock, MailServer, Watcher
+from archivmail.sync.tally import Tally
+
+MAX_REFUSALS_IN_A_ROW = 50  # a folder that refuses this many messages one by one refuses them all
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every pass of a run works with."""
+
+    server: MailServer
+    archive: AccountArchive
+    watcher: Watcher
+    clock: Clock
+    tally: Tally
+
+
+@dataclass(slots=True)
+class Gathering:
+    """`held` grows and `entries` and `gone` change as messages come in or fail."""
+
+    around: Surroundings
+    folder: str
+    """Decoded name, for progress."""
+    epoch: Epoch
+    held: UidSet
+    entries: dict[Uid, LedgerEntry]
+    gone: UidSet = UidSet()  # noqa: RUF009 - immutable
+    """UIDs that the server dropped while the pass went on."""
+    added: int = 0
+    _arrived: list[Uid] = field(default_factory=list)
+    _estimate: SizeEstimate = field(default_factory=SizeEstimate)
+
+    def place_known(self, missing: UidSet) -> UidSet:
+        """Place messages that are held under the server's immutable id; give back those that need fetching."""
+        placed = []
+        for uid, sighting in (self.around.server.sightings(missing) if missing else {}).items():
+            content_id = self.around.archive.content_of_email_id(sighting.email_id) if sighting.email_id else None
+            if content_id is not None:
+                stored = self.around.archive.place(self.epoch, sighting, content_id)
+                self._count(uid, 0, is_new=stored.is_new_placement)
+                self.around.watcher.message_stored(0, stored)
+                placed.append(uid)
+                self._checkpoint_if_due()
+        self.held |= UidSet.of(placed)
+        return missing - self.held
+
+    def fetch(self, missing: UidSet) -> None:
+        """Fetch in batches; a refused batch is halved until the messages that are the cause stand alone.
+
+        Raises FolderRefused when the server refuses one message after the other, and the session's errors.
+        """
+        refused_halves: deque[UidSet] = deque()
+        left, absent, refusals = missing, UidSet(), 0
+        while left or refused_halves:
+            batch = refused_halves.popleft() if refused_halves else next_batch(left, self._estimate)
+            left -= batch
+            refusal, undelivered = self._fetch_batch(batch)
+            if len(undelivered) < len(batch):
+                refusals = 0
+            if refusal is None:
+                absent |= undelivered
+            elif len(undelivered) == 1:
+                refusals += 1
+                self._fail(undelivered, Reason.MESSAGE_REFUSED, refusal.text)
+                _require_hope(refusals)
+            elif undelivered:
+                refused_halves.extendleft(reversed(halves(undelivered)))
+        if absent:
+            self._look_again(absent)
+
+    def forget(self, uids: UidSet) -> None:
+        """Drop ledger entries of UIDs that the server no longer has."""
+        self.around.archive.drop_ledger(self.epoch, uids)
+        for uid in uids:
+            self.entries.pop(uid, None)
+
+    def _fetch_batch(self, batch: UidSet) -> tuple[Refused | None, UidSet]:
+        self._arrived.clear()
+        try:
+            refusal = self.around.server.fetch(batch, self._store)
+        except (ConnectionLost, ServerViolation) as error:
+            self._suspect(batch - UidSet.of(self._arrived), error)
+            raise
+        finally:
+            self.held |= UidSet.of(self._arrived)
+        return refusal, batch - self.held
+
+    def _suspect(self, undelivered: UidSet, error: NeedsTime) -> None:
+        """The message the server was about to send may be what broke the session: others go first next time."""
+        if undelivered:
+            self._fail(undelivered.first(1), error.reason, error.text)
+
+    def _look_again(self, absent: UidSet) -> None:
+        """OK without octets: the message is gone, or the server hides it (trap 12, trap 34)."""
+        still_there = absent & self.around.server.uids()
+        self.gone |= absent - still_there
+        self.forget(self.gone)
+        self._fail(still_there, Reason.MESSAGE_EMPTY, "the server lists the message but answers without its octets")
+
+    def _store(self, message: FetchedMessage) -> None:
+        stored = self.around.archive.store(self.epoch, message)
+        self._arrived.append(message.sighting.uid)
+        self._estimate = self._estimate.after(message.body.size)
+        self._count(message.sighting.uid, message.body.size, is_new=stored.is_new_placement)
+        self.around.watcher.message_stored(message.body.size, stored)
+        self._checkpoint_if_due()
+
+    def _count(self, uid: Uid, size: int, *, is_new: bool) -> None:
+        self.entries.pop(uid, None)
+        self.added += is_new
+        self.around.tally.archived(self.folder, size)
+        self.around.watcher.progressed(self.around.tally.progress)
+
+    def _fail(self, uids: Iterable[Uid], reason: Reason, error: str) -> None:
+        for uid in uids:
+            entry = ledger_entry(self.entries.get(uid), uid, reason, error, self.around.clock())
+            self.entries[uid] = entry
+            self.around.archive.put_ledger(self.epoch, entry)
+            self.around.watcher.imap_failed("fetch", reason)
+
+    def _checkpoint_if_due(self) -> None:
+        archive, tally, now = self.around.archive, self.around.tally, self.around.clock()
+        if is_checkpoint_due(archive.unsaved_messages, archive.unsaved_bytes, now - tally.checkpointed_at):
+            archive.checkpoint()
+            tally.checkpointed_at = now
+
+
+def _require_hope(refusals: int) -> None:
+    if refusals >= MAX_REFUSALS_IN_A_ROW:
+        text = f"the server refused {refusals} messages of this folder one after the other; the rest is tried later"
+        raise FolderRefused(text)
