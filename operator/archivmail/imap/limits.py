@@ -1,0 +1,44 @@
+"""Every limit of an IMAP session in one place, each with its unit and its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on waiting, on what a server may send, and on memory."""
+
+    connect_s: float = 30.0
+    """For all addresses of the host together, name look-up included; and again for the TLS handshake."""
+    read_s: float = 60.0
+    """Longest silence of the server while an answer is due."""
+    slice_s: float = 0.25
+    """How often a wait looks up to see whether the run should stop."""
+    pace_window_s: float = 180.0
+    """Of waiting within one command; a server that sends less than `pace_bytes` in it is only dripping (trap 82)."""
+    pace_bytes: int = 1024
+    close_s: float = 1.0
+    """For a polite LOGOUT."""
+    receive_bytes: int = 256 * 1024
+    login_bytes: int = 1024 * 1024
+    """All that a server may say until it has let us in."""
+    line_bytes: int = 1024 * 1024
+    search_line_bytes: int = 16 * 1024 * 1024
+    """One line of SEARCH or ESEARCH: 1.5 million UIDs of ten digits (trap 23)."""
+    small_literal_bytes: int = 1024 * 1024
+    """A literal that is no message: a folder name, a label."""
+    message_bytes: int = 2 * 1024**3
+    memory_bytes: int = 4 * 1024 * 1024
+    """Messages up to this size are held in memory, larger ones in an unlinked temporary file."""
+    waiting_bytes: int = 16 * 1024 * 1024
+    """Messages whose octets came before their flags or UID: held until the command ends."""
+    answers: int = 2_000_000
+    """Untagged responses to one command, besides those that were asked for."""
+    command_chars: int = 1000  # RFC 2683 §3.2.1.5
+    search_window: int = 50_000
+    """Messages looked at by one SEARCH in a folder with more than these."""
+    folders: int = 100_000
+    name_bytes: int = 8192
+    status_depth: int = 8
+    """STATUS commands on the way at once."""
+    spool_folder: str | None = None
+    """Where large messages are spooled; None is the system's temporary folder."""
