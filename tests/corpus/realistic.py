@@ -143,7 +143,8 @@ def _alternative(chance: random.Random, number: int, paragraphs: int) -> bytes:
 def _with_attachment(chance: random.Random, number: int) -> bytes:
     name, kind = chance.choice(_FILES)
     size = int(min(900_000, max(2_000, chance.lognormvariate(11, 1))))
-    octets = base64.encodebytes(chance.randbytes(size)).replace(b"\n", b"\r\n")
+    content = _prose(chance, size // 80).encode() if kind == "text/plain" else chance.randbytes(size)
+    octets = base64.encodebytes(content).replace(b"\n", b"\r\n")
     header = (
         f'Content-Type: {kind}; name="{_header(name)}"\r\nContent-Transfer-Encoding: base64\r\n'
         f'Content-Disposition: attachment; filename="{_header(name)}"\r\n\r\n'

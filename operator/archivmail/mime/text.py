@@ -106,5 +106,8 @@ def _text(part: Part) -> str:
         return "\n".join(filter(None, (text_of(get(name, b"")) for name in ("subject", "from", "to"))))
     if not part.content_type.startswith("text/") or part.content_type in _NO_PROSE:
         return ""
-    text = decode(part.octets(MAX_PART_BYTES), part.charset)
+    octets = part.octets(MAX_PART_BYTES)
+    if b"\0" in octets[:4096] and not part.charset.lower().startswith(("utf-16", "utf-32", "ucs")):
+        return ""  # a file that somebody's program took for text
+    text = decode(octets, part.charset)
     return to_text(text) if part.content_type == "text/html" else text

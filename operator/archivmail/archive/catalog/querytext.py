@@ -79,7 +79,8 @@ def parse(text: str) -> Query:
         raise SpecInvalid(f"The query is longer than {MAX_QUERY_LENGTH} characters; search for fewer words.")
     if text.count('"') % 2:
         raise SpecInvalid('A " is not closed; write a phrase as "annual report" or leave the " out.')
-    parts = list(_parts(text))
+    # A command line may hold octets that are no UTF-8; Python passes them on as half surrogates.
+    parts = list(_parts(text.encode("utf-8", "replace").decode().replace("\0", " ")))
     if len(parts) > MAX_TERMS:
         raise SpecInvalid(f"The query has more than {MAX_TERMS} terms; search for fewer words.")
     terms: list[Term] = []

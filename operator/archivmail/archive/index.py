@@ -1,0 +1,118 @@
+"""Drain the backlog of the text index: read messages that were archived, note what a search needs.
+
+Runs beside archiving and never in its way: what it cannot read or understand is archived all the same. A message that
+is damaged, or that the MIME reader fails on, is noted with what its header gives, so that it does not come again.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from archivmail.archive.catalog.fulltext import IndexedText
+from archivmail.archive.catalog.indexing import Indexed, Waiting, record, waiting
+from archivmail.mime.envelope import Envelope, envelope
+from archivmail.mime.text import MAX_INPUT_BYTES, Extract, extract
+from archivmail.model.errors import ArchiveDamaged
+
+RULES = 1
+"""Version of what is extracted, kept in contents.indexed; counts up when a message gives other words than before."""
+
+BATCH_MESSAGES = 200
+"""Messages of one transaction: its fsync costs little on 200, and a writer waits for them well under a second."""
+BATCH_TEXT = 8 * 1024 * 1024
+"""Characters after which a transaction is closed early; bounds the memory."""
+
+FUTURE = timedelta(days=2)
+"""A Date header may be that far ahead of the server's clock (time zones, wrong clocks); beyond, the server's holds."""
+
+Read = Callable[[Waiting, int], bytes]
+"""The first octets of a content, at most about so many. Raises ArchiveDamaged, ArchiveUnavailable."""
+
+
+class Catalog(Protocol):
+    """What draining needs of catalog.database.Database."""
+
+    def reading(self) -> AbstractContextManager[Connection]: ...
+
+    def writing(self) -> AbstractContextManager[Connection]: ...
+
+
+def drain(
+    catalog: Catalog, read: Read, *, max_messages: int = 500, should_stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Index up to `max_messages` of those that wait; the number done by this call, 0 when nothing waits.
+
+    Raises ArchiveUnavailable; what was committed before stays. Stops at the next message when `should_stop`.
+    """
+    done, after = 0, 0
+    while done < max_messages and not should_stop():
+        with catalog.reading() as connection:
+            batch = waiting(connection, after=after, limit=min(BATCH_MESSAGES, max_messages - done))
+        if not batch:
+            break
+        found = _look_into(batch, read, should_stop)
+        if not found:
+            break
+        with catalog.writing() as connection:
+            done += record(connection, found, rules=RULES)
+        after = found[-1].text.content
+    return done
+
+
+def _look_into(batch: Sequence[Waiting], read: Read, should_stop: Callable[[], bool]) -> list[Indexed]:
+    found: list[Indexed] = []
+    text = 0
+    for each in batch:
+        if should_stop() or text > BATCH_TEXT:
+            break
+        found.append(look_into(each, read))
+        text += len(found[-1].text.body)
+    return found
+
+
+def look_into(content: Waiting, read: Read) -> Indexed:
+    """What the index keeps of one content. Raises ArchiveUnavailable."""
+    try:
+        octets = read(content, MAX_INPUT_BYTES)
+    except ArchiveDamaged:
+        octets = b""  # `verify` names it; here it must not come up for ever
+    seen = _extract(octets)
+    head = seen.envelope
+    return Indexed(
+        text=IndexedText(
+            content=content.content,
+            subject=head.subject,
+            sender=head.sender,
+            recipients=head.recipients,
+            attachments="\n".join(seen.attachment_names),
+            body=seen.body,
+        ),
+        sent_s=_sent_s(head.date, content.received_s),
+        message_id=head.message_id,
+        attachments=seen.attachment_count,
+    )
+
+
+def _extract(octets: bytes) -> Extract:
+    try:
+        return extract(octets)
+    except Exception:  # noqa: BLE001 - an error of ours on one mail must not keep all others from being found
+        return Extract(_headers_only(octets), "")
+
+
+def _headers_only(octets: bytes) -> Envelope:
+    try:
+        return envelope(octets)
+    except Exception:  # noqa: BLE001 - likewise
+        return Envelope()
+
+
+def _sent_s(sent: datetime | None, received_s: int) -> int:
+    """The date of a message in seconds: its own, or that of the server where its own is missing or impossible."""
+    if sent is None:
+        return received_s
+    sent_s = int(sent.timestamp())
+    return received_s if received_s and sent_s > received_s + FUTURE.total_seconds() else sent_s
