@@ -40,8 +40,8 @@ def to_wire(status: AccountStatus) -> dict[str, object]:
     """The JSON of `.status`: camelCase, times in UTC to the second, unknown parts absent, texts within their bounds."""
     document: dict[str, object | None] = {
         "observedGeneration": status.observed_generation,
-        "lastHandledReconcileAt": _cut(status.last_handled_reconcile_at, MAX_TOKEN),
-        "observedSecretVersion": _cut(status.observed_secret_version, MAX_TOKEN),
+        "lastHandledReconcileAt": token(status.last_handled_reconcile_at),
+        "observedSecretVersion": token(status.observed_secret_version),
         "lastAttemptTime": time_to_wire(status.last_attempt_time),
         "lastSyncTime": time_to_wire(status.last_sync_time),
         "nextSyncTime": time_to_wire(status.next_sync_time),
@@ -75,6 +75,11 @@ def from_wire(document: Mapping[str, object]) -> AccountStatus:
         folders_truncated=document.get("foldersTruncated") is True,
         conditions=_conditions_from_wire(document.get("conditions")),
     )
+
+
+def token(text: str | None) -> str | None:
+    """A `requestedAt` value as the status echoes it. Whoever compares with the echo must cut what he compares, too."""
+    return _cut(text, MAX_TOKEN)
 
 
 def time_to_wire(time: datetime | None) -> str | None:
