@@ -16,17 +16,18 @@ PACKAGES=(
   "openssl /usr/bin/openssl"
   "ca-certificates /usr/sbin/update-ca-certificates"
   "curl /usr/bin/curl"
-  "python3-venv /usr/bin/python3"
-  "shellcheck /usr/bin/shellcheck"
+  "shellcheck /usr/bin/shellcheck"         # lints these scripts
 )
-UNPACKED="prometheus ./usr/bin/promtool"   # too large to install for the one program that is needed
+# Unpacked: the package is too large to install for the one program that is needed.
+PROMTOOL_PACKAGE=prometheus
+PROMTOOL=./usr/bin/promtool
 
 missing=()
 for entry in "${PACKAGES[@]}"; do
   read -r package file <<<"$entry"
   [[ -x "$file" ]] || missing+=("$package")
 done
-read -r package member <<<"$UNPACKED"
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 promtool=present
 [[ -x "$BIN/promtool" ]] || command -v promtool >/dev/null || promtool=missing
 
@@ -41,7 +42,7 @@ if [[ $EUID -ne 0 ]]; then
     fail "packages are missing: run 'sudo apt-get install --no-install-recommends ${missing[*]}', then make tools"
 else
   lock debian
-  apt-get update -qq
+  apt-get update -qq || fail "apt-get update failed: see to the package sources of this machine, then run make tools"
 fi
 
 if [[ ${#missing[@]} -gt 0 ]]; then
@@ -54,15 +55,25 @@ if [[ ${#missing[@]} -gt 0 ]]; then
     chmod 755 "$POLICY"
   fi
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
+    -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}" >"$CACHE/apt.log" 2>&1 || {
+    tail -20 "$CACHE/apt.log" >&2
+    fail "apt-get install failed: see the lines above and $CACHE/apt.log, then run make tools"
+  }
+  # Nor shall they start with the machine; what was installed before this script came is left as it was.
+  if command -v systemctl >/dev/null; then
+    for entry in "etcd-server etcd.service" "dovecot-imapd dovecot.service" "dovecot-imapd dovecot.socket"; do
+      read -r package unit <<<"$entry"
+      [[ " ${missing[*]} " != *" $package "* ]] || systemctl disable --quiet "$unit" 2>/dev/null || true
+    done
+  fi
 fi
 
 if [[ $promtool == missing ]]; then
   say "unpacking promtool"
   scratch="$(mktemp -d "$CACHE/unpack.XXXXXX")"
-  (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$package" >/dev/null)
-  dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -xf - -C "$scratch" "$member"
-  mv "$scratch/$member" "$BIN/promtool"
+  (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$PROMTOOL_PACKAGE" >/dev/null)
+  dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -xf - -C "$scratch" "$PROMTOOL"
+  mv "$scratch/$PROMTOOL" "$BIN/promtool"
   rm -rf "$scratch"
 fi
 say "packages are installed"

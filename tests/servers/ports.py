@@ -11,10 +11,10 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 import threading
 from functools import cache
-from pathlib import Path
+
+from .binaries import cache_folder
 
 FIRST_PORT = 12000
 LAST_PORT = 32000  # Linux gives outgoing connections 32768 and up, unless told otherwise
@@ -67,8 +67,9 @@ def _is_free(port: int) -> bool:
 @cache
 def _lock_file(_pid: int) -> int:
     # Record locks do not pass a fork, so each process asks for its own (fcntl(2)); the file stays, empty.
-    path = Path(tempfile.gettempdir()) / f"archivmail-ports-{os.geteuid()}.lock"
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    path = cache_folder() / "ports.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _lock(port: int) -> bool:
