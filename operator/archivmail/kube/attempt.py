@@ -1,0 +1,245 @@
+"""One attempt at one account: its turn, the fresh object, the Secret, the run, the result. Knows no schedule.
+
+The object is read when the turn has come: what a run is told is what the API server says at its start, not what a watch
+said before a long wait in the queue.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from archivmail.decide import status as statuses
+from archivmail.decide.due import RunNow, Step, Trigger
+from archivmail.decide.notices import notices
+from archivmail.kube.api import Document, KubeApi
+from archivmail.kube.events import EventSender
+from archivmail.kube.live import LiveAccount, Seen, seen
+from archivmail.kube.progress import RunWatcher, during
+from archivmail.kube.results import ResultKeeper
+from archivmail.kube.secretreader import Access, SecretReader
+from archivmail.kube.turns import Turn, Turns
+from archivmail.model.account import AccountRef, AccountSpec
+from archivmail.model.errors import ArchivmailError
+from archivmail.model.outcome import AccountOutcome, Failure, Result
+from archivmail.model.reasons import Reason
+from archivmail.model.status import AccountStatus
+from archivmail.observe.metrics import Metrics
+from archivmail.sync.account import Job
+from archivmail.sync.ports import Clock, Watcher
+
+PROGRESS_EVERY_S = 15.0
+ABANDON_AFTER_S = 6.0
+"""How long the end of a run is waited for when the account leaves us. A run looks at its flag between messages and
+while it waits for the server. One that still does not end is left alone: it keeps its turn, and writes are idempotent.
+"""
+
+StartRun = Callable[[Job, Watcher, Callable[[], bool]], "asyncio.Future[AccountOutcome]"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Begun:
+    """What an attempt started from."""
+
+    seen: Seen
+    spec: AccountSpec
+    trigger: Trigger
+    status: AccountStatus
+    document: Document | None
+    """The object as it is after our last write, if that is known."""
+
+
+class Attempts:
+    """Makes attempts. For one event loop."""
+
+    def __init__(
+        self,
+        *,
+        api: KubeApi,
+        secrets: SecretReader,
+        keeper: ResultKeeper,
+        events: EventSender,
+        turns: Turns,
+        start_run: StartRun,
+        metrics: Metrics,
+        clock: Clock,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._api = api
+        self._secrets = secrets
+        self._keeper = keeper
+        self._events = events
+        self._turns = turns
+        self._start_run = start_run
+        self._metrics = metrics
+        self._clock = clock
+        self._jitter = jitter
+
+    async def attempt(self, account: LiveAccount, decide: Callable[[LiveAccount], Step]) -> None:
+        """Run the account, if a fresh look says so. Raises ApiUnavailable and ApiForbidden when there is no look."""
+        turn = await self._turns.take(account)
+        if turn is None:
+            return
+        account.idle.clear()
+        try:
+            await self._in_turn(account, decide, turn)
+        finally:
+            account.idle.set()
+            turn.end()
+
+    async def _in_turn(self, account: LiveAccount, decide: Callable[[LiveAccount], Step], turn: Turn) -> None:
+        document = await self._api.get_account(account.ref)
+        if document is None or document["metadata"]["uid"] != account.seen.uid:
+            account.leave(gone=True)
+            return
+        now, status = seen(document)
+        account.look_at(now)
+        previous = account.unsaved or status
+        account.know(previous)
+        step = decide(account)
+        if not isinstance(step, RunNow) or account.is_leaving:
+            return
+        account.has_new_secret = False
+        if account.seen.spec is None:
+            assert account.seen.problem is not None
+            await self._refuse(account, previous, account.seen.problem, document, stage="spec")
+            return
+        reading = await self._secrets.read(account.ref.namespace, account.seen.spec)
+        account.secret_version = reading.version
+        if not isinstance(reading.found, Access):
+            await self._refuse(account, previous, reading.found, document, stage="secret")
+            return
+        begun = await self._begin(account, account.seen.spec, step.trigger, previous, document)
+        job = _job(begun, reading.found, reading.version)
+        outcome = await self._run(account, begun, job, turn)
+        await self._finish(account, begun, outcome)
+
+    async def _begin(
+        self, account: LiveAccount, spec: AccountSpec, trigger: Trigger, previous: AccountStatus, document: Document
+    ) -> Begun:
+        at_start = account.seen
+        status = statuses.begin(previous, generation=at_start.generation, trigger=trigger, now=self._clock())
+        known: Document | None = document
+        if trigger.is_asked_for or status.conditions != previous.conditions:
+            known = await self._keeper.show(account, status, document)
+        account.know(status)
+        _log.info("run began", extra=_names(account.ref) | {"trigger": str(trigger)})
+        return Begun(at_start, spec, trigger, status, known)
+
+    async def _run(self, account: LiveAccount, begun: Begun, job: Job, turn: Turn) -> AccountOutcome:
+        """Start the thread and stay with it until it has ended or is given up. Never raises for what the run does."""
+        started_at = self._clock()
+        stop = threading.Event()
+        account.run_started(stop, begun.seen.generation)
+        watcher = RunWatcher(self._metrics)
+        run = turn.run = self._start_run(job, watcher, stop.is_set)
+        telling = asyncio.ensure_future(self._tell_progress(account, begun, watcher))
+        try:
+            await _end_of(run, account)
+        finally:
+            stop.set()
+            account.run_ended()
+            await _cancelled(telling)
+        if not run.done():
+            _log.warning("run did not end in time and is left alone", extra=_names(account.ref))
+            failure = Failure(Reason.INTERRUPTED, "the run did not end when it was told to stop")
+            return AccountOutcome(Result.INTERRUPTED, started_at, self._clock(), failure=failure)
+        error = run.exception()
+        if error is None:
+            return run.result()
+        _log.error("run ended by a bug", extra=_names(account.ref), exc_info=error)
+        return _internal_error(error, started_at, self._clock())
+
+    async def _tell_progress(self, account: LiveAccount, begun: Begun, watcher: RunWatcher) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            begun.document = await self._keeper.show(account, during(begun.status, watcher), begun.document)
+
+    async def _finish(self, account: LiveAccount, begun: Begun, outcome: AccountOutcome) -> None:
+        after = statuses.finish(
+            begun.status,
+            outcome,
+            spec=begun.spec,
+            generation=begun.seen.generation,
+            requested_at=begun.seen.requested_at,
+            now=self._clock(),
+            jitter=self._jitter(),
+        )
+        self._metrics.run_ended(outcome)
+        facts = {"result": str(outcome.result), "added": outcome.added, "folders": outcome.selected}
+        facts |= {"reason": str(outcome.failure.reason), "why": outcome.failure.text} if outcome.failure else {}
+        _log.info("run ended", extra=_names(account.ref) | facts)
+        for notice in notices(begun.status, after, outcome):
+            self._events.tell(account.ref, account.seen.uid, notice)
+        await self._keeper.keep(account, after, begun.document)
+
+    async def _refuse(
+        self,
+        account: LiveAccount,
+        previous: AccountStatus,
+        error: ArchivmailError,
+        document: Document,
+        *,
+        stage: str,
+    ) -> None:
+        """No session is tried: the spec or the Secret cannot be used."""
+        failure = Failure(error.reason, error.text, needs_user=True, stage=stage)
+        after = statuses.refuse(
+            previous,
+            failure,
+            generation=account.seen.generation,
+            requested_at=account.seen.requested_at,
+            spec=account.seen.spec,
+            now=self._clock(),
+            jitter=self._jitter(),
+        )
+        self._metrics.imap_failed(stage, failure.reason)
+        _log.info("run refused", extra=_names(account.ref) | {"reason": str(error.reason), "why": error.text})
+        for notice in notices(previous, after, None):
+            self._events.tell(account.ref, account.seen.uid, notice)
+        await self._keeper.keep(account, after, document)
+
+
+async def _end_of(run: "asyncio.Future[AccountOutcome]", account: LiveAccount) -> None:
+    """Return when the run has ended, or some time after the account left."""
+    loop = asyncio.get_running_loop()
+    abandon_at: float | None = None
+    while not run.done():
+        account.changed.clear()
+        if account.is_leaving and abandon_at is None:
+            abandon_at = loop.time() + ABANDON_AFTER_S
+        if abandon_at is not None and loop.time() >= abandon_at:
+            return
+        await account.wait(None if abandon_at is None else abandon_at - loop.time(), run)
+
+
+async def _cancelled(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("progress could not be told", exc_info=error)
+
+
+def _job(begun: Begun, access: Access, version: str) -> Job:
+    return Job(
+        ref=begun.seen.ref,
+        spec=begun.spec,
+        endpoint=access.endpoint,
+        credentials=access.credentials,
+        secret_version=version,
+        forced=begun.trigger is Trigger.REQUEST,
+    )
+
+
+def _internal_error(error: BaseException, started_at: datetime, ended_at: datetime) -> AccountOutcome:
+    text = f"the run ended by an internal error ({type(error).__name__}); the operator's log has the details"
+    failure = Failure(Reason.INTERNAL_ERROR, text)
+    return AccountOutcome(Result.FAILED, started_at, ended_at, failure=failure)
+
+
+def _names(ref: AccountRef) -> dict[str, object]:
+    return {"namespace": ref.namespace, "account": ref.name}

@@ -1,0 +1,167 @@
+"""Requests to the API server with the official client: bounded in time, counted, their failures told apart."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from kubernetes.aio.client import ApiClient, Configuration
+
+from archivmail import __version__
+from archivmail.kube.api import (
+    GROUP,
+    PLURAL,
+    VERSION,
+    ApiConflict,
+    ApiFault,
+    ApiForbidden,
+    ApiNotFound,
+    ApiRefused,
+    ApiUnavailable,
+    Document,
+    SecretDocument,
+)
+from archivmail.model.account import AccountRef
+
+REQUEST_TIMEOUT_S = 10.0
+PAGE_SIZE = 200  # objects of a listing; with long statuses some 10 MB at once
+MAX_TEXT = 500  # characters of an answer that are quoted
+MERGE_PATCH = "application/merge-patch+json"
+
+CountRequest = Callable[[str, str, str], None]
+"""Hears verb, resource and code ("error" without an answer) of each request."""
+
+
+class KubeClient:
+    """Satisfies KubeApi. To be used in one event loop and closed there."""
+
+    def __init__(
+        self, configuration: Configuration, count: CountRequest, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = f"archivmail/{__version__}"
+        self._count = count
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def get_account(self, ref: AccountRef) -> Document | None:
+        try:
+            return await self._request("get", PLURAL, "GET", _account_path(ref))
+        except ApiNotFound:
+            return None
+
+    async def list_accounts(self, namespace: str | None) -> AsyncIterator[Document]:
+        path = _collection_path(namespace)
+        query = [("limit", str(PAGE_SIZE))]
+        while True:
+            page = await self._request("list", PLURAL, "GET", path, query=query)
+            for item in page.get("items") or ():
+                yield item
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query = [("limit", str(PAGE_SIZE)), ("continue", token)]
+
+    async def get_secret(self, namespace: str, name: str) -> SecretDocument | None:
+        try:
+            found = await self._request("get", "secrets", "GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except ApiNotFound:
+            return None
+        return SecretDocument(
+            resource_version=str(found["metadata"]["resourceVersion"]),
+            data={key: _decoded(value) for key, value in (found.get("data") or {}).items()},
+        )
+
+    async def patch_status(self, ref: AccountRef, resource_version: str, status: Document) -> Document:
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        path = f"{_account_path(ref)}/status"
+        return await self._request("patch", f"{PLURAL}/status", "PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    async def create_event(self, namespace: str, event: Document) -> None:
+        await self._request("create", "events", "POST", f"/api/v1/namespaces/{namespace}/events", body=event)
+
+    async def _request(
+        self,
+        verb: str,
+        resource: str,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: Document | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """One request. `verb` and `resource` are the words of RBAC."""
+        code = "error"
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                request = await self._client.param_serialize(
+                    method,
+                    path,
+                    query_params=query,
+                    header_params={"Accept": "application/json", "Content-Type": content_type},
+                    body=body,
+                    auth_settings=["BearerToken"],
+                )
+                response = await self._client.call_api(*request, _request_timeout=self._timeout_s)
+                octets: bytes = await response.read()  # type: ignore[no-untyped-call]
+            code = str(response.status)
+        except TimeoutError as error:
+            raise ApiUnavailable(f"the API server did not answer within {self._timeout_s:g} s") from error
+        except OSError as error:  # aiohttp's connection errors are OSErrors
+            raise ApiUnavailable(f"the API server cannot be reached ({type(error).__name__})") from error
+        except Exception as error:
+            # What is left are broken answers (aiohttp.ClientError); naming them would bind us to the client's client.
+            raise ApiUnavailable(f"the request to the API server failed ({type(error).__name__})") from error
+        finally:
+            self._count(verb, resource, code)
+        return _answer(response.status, octets)
+
+
+def _account_path(ref: AccountRef) -> str:
+    return f"{_collection_path(ref.namespace)}/{ref.name}"
+
+
+def _collection_path(namespace: str | None) -> str:
+    where = f"namespaces/{namespace}/" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}/{where}{PLURAL}"
+
+
+def _decoded(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _answer(code: int, octets: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(octets)
+    except ValueError:
+        answer = None
+    if code < 300 and isinstance(answer, dict):
+        return answer
+    message = answer.get("message") if isinstance(answer, dict) else None
+    raise _fault(code, str(message or "no message")[:MAX_TEXT])
+
+
+def _fault(code: int, message: str) -> ApiFault:
+    text = f"the API server answered {code}: {message}"
+    match code:
+        case 404:
+            return ApiNotFound(text, code)
+        case 409:
+            return ApiConflict(text, code)
+        case 403:
+            return ApiForbidden(text, code)
+        case 401 | 408 | 429:
+            return ApiUnavailable(text, code)
+        case _ if 400 <= code < 500:
+            return ApiRefused(text, code)
+        case _:
+            return ApiUnavailable(text, code)

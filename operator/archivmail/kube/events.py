@@ -1,0 +1,122 @@
+"""Kubernetes Events for notices: queued, bounded, sent in the background. They are advice; losing one harms nothing."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC
+
+from archivmail.kube.api import GROUP, KIND, VERSION, ApiFault, ApiUnavailable, Document, KubeApi
+from archivmail.model.account import AccountRef, ObjectUid
+from archivmail.model.notices import Notice
+from archivmail.observe.logs import without_secrets
+from archivmail.sync.ports import Clock
+
+COMPONENT = "archivmail"
+MAX_QUEUED = 1000
+MAX_MESSAGE_BYTES = 1000  # the API server takes 1024 bytes, not characters
+MAX_NAME_PREFIX = 200  # of the 253 characters that a name may have
+RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    namespace: str
+    event: Document
+
+
+class EventSender:
+    """Sends what it is told, in order. Call `run` in a task; `drain` before the end."""
+
+    def __init__(self, api: KubeApi, clock: Clock, *, instance: str) -> None:
+        self._api = api
+        self._clock = clock
+        self._instance = instance[:128]
+        self._queue: deque[_Queued] = deque()
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.lost = 0
+
+    def tell(self, ref: AccountRef, uid: ObjectUid, notice: Notice) -> None:
+        """Queue one Event about an account; when the queue is full the oldest is given up."""
+        if len(self._queue) >= MAX_QUEUED:
+            self._queue.popleft()
+            self._lose("the queue is full")
+        self._queue.append(_Queued(ref.namespace, self._event(ref, uid, notice)))
+        self._empty.clear()
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._filled.wait()
+            while self._queue:
+                await self._send(self._queue[0])
+            self._filled.clear()
+            self._empty.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until everything is sent, or the time is over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            self._lose(f"{len(self._queue)} left at the end", len(self._queue))
+
+    async def _send(self, queued: _Queued) -> None:
+        for pause_s in (*RETRY_PAUSES_S, None):
+            try:
+                await self._api.create_event(queued.namespace, queued.event)
+            except ApiUnavailable as error:
+                if pause_s is None:
+                    self._lose(str(error))
+                    break
+                await asyncio.sleep(pause_s)
+            except ApiFault as error:
+                self._lose(str(error))
+                break
+            else:
+                break
+        if self._queue and self._queue[0] is queued:
+            self._queue.popleft()
+
+    def _lose(self, why: str, count: int = 1) -> None:
+        self.lost += count
+        _log.warning("event not delivered", extra={"why": without_secrets(why), "lost": self.lost})
+
+    def _event(self, ref: AccountRef, uid: ObjectUid, notice: Notice) -> Document:
+        now = self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        prefix = ref.name[:MAX_NAME_PREFIX].rstrip("-.")
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{prefix}.{secrets.token_hex(8)}", "namespace": ref.namespace},
+            "involvedObject": {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": KIND,
+                "namespace": ref.namespace,
+                "name": ref.name,
+                "uid": uid,
+            },
+            "type": str(notice.severity),
+            "reason": str(notice.reason),
+            "message": bounded(notice.text),
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+            "reportingInstance": self._instance,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+
+
+def bounded(text: str) -> str:
+    """At most MAX_MESSAGE_BYTES octets of UTF-8, no character cut in two."""
+    octets = text.encode("utf-8", "backslashreplace")
+    if len(octets) <= MAX_MESSAGE_BYTES:
+        return octets.decode()
+    return octets[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "…"

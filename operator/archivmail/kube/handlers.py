@@ -1,0 +1,121 @@
+"""What kopf calls: one timer for each object, and a look at every event. The only module that is shaped by kopf 1.45.
+
+Only handlers that write nothing: no change handlers, so no annotations; no `patch`, so that status has one writer (T10:
+what a cut-off handler leaves in `patch` is lost). No filters by `when=` or labels either (T7, T16: a filter that flips
+during a run takes the finalizer off while the run goes on); suspension and shards are looked at inside.
+"""
+
+import itertools
+import logging
+import random
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import kopf
+
+from archivmail.kube.api import GROUP, PLURAL, VERSION
+from archivmail.kube.connection import KopfLogin
+from archivmail.kube.scheduler import Scheduler
+from archivmail.model.account import ObjectUid
+
+FINALIZER = "archivmail.io/finalizer"
+RELEASE_S = 8.0
+"""How long a deletion waits for the end of the run; `kubectl delete` returns in under 10 s."""
+HANDLER_RETRY_S = 15.0
+REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+WATCH_S = 600.0  # a watch is renewed after that, whatever stands between us and the API server
+LIST_PAGE = 200
+
+
+class Shard:
+    """Which objects are ours when several operators share them. One of one owns all."""
+
+    def __init__(self, index: int = 0, count: int = 1) -> None:
+        self._index = index
+        self._count = count
+
+    def owns(self, uid: str) -> bool:
+        """By the object's uid, which never changes: an object has one owner for ever."""
+        return zlib.crc32(uid.encode()) % self._count == self._index
+
+
+def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
+    """The handlers, bound to this scheduler."""
+    handlers = kopf.OperatorRegistry()
+    kopf.on.login(registry=handlers, id="login", retries=None)(KopfLogin())
+
+    # Called for every event, before the timer is started or stopped (kopf 1.45.2 process_resource_causes).
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="observe")
+    async def observe(event: kopf.RawEvent, **_: Any) -> None:
+        document = event["object"]
+        uid = ObjectUid(document["metadata"]["uid"])
+        if not shard.owns(uid):
+            return
+        if event["type"] == "DELETED":
+            # Also without a deletionTimestamp, when the object went before its finalizer came: kopf does not stop the
+            # timer then (T3, T13).
+            scheduler.forget(uid)
+            return
+        scheduler.observe(document)
+        if "deletionTimestamp" in document["metadata"]:
+            # Kopf looks at the timer right after this; were the run still going on, the finalizer would stay until its
+            # next poll. Only events of this object wait meanwhile.
+            await scheduler.release(uid, RELEASE_S)
+
+    # Without an interval kopf calls the handler once and ends the timer when it returns: the schedule is ours, nothing
+    # is polled, and the timer of an object that went without notice ends like any other.
+    @kopf.timer(GROUP, VERSION, PLURAL, registry=handlers, id="archive", backoff=HANDLER_RETRY_S)
+    async def archive(*, uid: str, **others: Any) -> None:
+        stopped = others["stopped"]  # given to timers as to daemons, though kopf's types know it of daemons alone
+        if shard.owns(uid):
+            await scheduler.attend(ObjectUid(uid), stopped)
+        else:
+            await stopped.wait()
+
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """Kopf's settings; each says what it is for."""
+    chosen = kopf.OperatorSettings()
+    chosen.persistence.finalizer = FINALIZER
+    # Used by kopf to ask itself for another look while a timer ends; our timers end at once, so it stays unwritten.
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    chosen.posting.enabled = False  # Events are ours (events.py)
+    chosen.posting.loggers = False
+    chosen.peering.standalone = True
+    chosen.scanning.disabled = True  # no leave to watch CRDs and namespaces is asked for
+    chosen.background.instant_exit_timeout = 1.0  # a stopped timer ends within milliseconds; poll only after that
+    chosen.background.cancellation_polling = 2.0
+    chosen.networking.request_timeout = REQUEST_TIMEOUT_S
+    chosen.networking.connect_timeout = CONNECT_TIMEOUT_S
+    chosen.networking.error_backoffs = Backoffs()
+    chosen.networking.trust_env = True
+    chosen.watching.server_timeout = WATCH_S
+    chosen.watching.client_timeout = WATCH_S + 30
+    chosen.watching.connect_timeout = CONNECT_TIMEOUT_S
+    chosen.watching.chunk_size = LIST_PAGE
+    chosen.watching.reconnect_backoff = 1.0
+    chosen.queueing.exit_timeout = 0.5
+    chosen.queueing.idle_timeout = 1.0  # a worker for each of ten thousand objects is a burden while it idles
+    chosen.process.ultimate_exiting_timeout = None  # the kubelet does that
+    return chosen
+
+
+class Backoffs:
+    """Pauses in seconds between attempts at one request, without end: an outage of the API server ends no operator."""
+
+    def __iter__(self) -> Iterator[float]:
+        growing = (min(0.5 * 2**step, 15.0) for step in itertools.count())
+        return (pause * random.uniform(0.8, 1.2) for pause in growing)  # noqa: S311 - spreads load
+
+
+def quieten() -> None:
+    """Keep kopf's line for each event and each handler out of the log; its warnings stay."""
+    for name in ("kopf.objects", "kopf.activities"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() > logging.DEBUG:
+            logger.setLevel(logging.WARNING)

@@ -1,0 +1,275 @@
+"""The operator as a process: start everything, wait for the end, stop everything within 10 seconds.
+
+Order of the end (S3): no new runs, all runs are told to stop, what they archived is kept, their statuses and Events are
+written, then kopf ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import kopf
+
+from archivmail.kube import handlers
+from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
+from archivmail.kube.attempt import Attempts
+from archivmail.kube.client import KubeClient
+from archivmail.kube.connection import load_configuration
+from archivmail.kube.events import EventSender
+from archivmail.kube.health import Health, HttpServer, Reply
+from archivmail.kube.indexing import IndexDrain
+from archivmail.kube.results import ResultKeeper
+from archivmail.kube.scheduler import Scheduler
+from archivmail.kube.secretreader import SecretReader
+from archivmail.kube.series import series
+from archivmail.kube.slots import Slots
+from archivmail.kube.statuswriter import StatusWriter
+from archivmail.kube.threads import in_thread
+from archivmail.kube.turns import Turns
+from archivmail.model.account import AccountRef
+from archivmail.model.outcome import AccountOutcome
+from archivmail.observe.metrics import Metrics
+from archivmail.sync.account import Job
+from archivmail.sync.ports import Clock, Watcher
+
+RUNS_END_S = 7.5
+EVENTS_END_S = 0.7
+KOPF_END_S = 0.8
+BEAT_S = 1.0
+FIRST_LIST_RETRY_S = 5.0
+
+EXIT_FAILED = 3
+
+_log = logging.getLogger(__name__)
+
+
+class OperatorSettings(Protocol):
+    """What the operator needs of the process settings."""
+
+    @property
+    def slots(self) -> int: ...
+    @property
+    def metrics_port(self) -> int: ...
+    @property
+    def health_port(self) -> int: ...
+    @property
+    def watch_namespaces(self) -> Sequence[str]: ...
+    @property
+    def shard(self) -> int: ...
+    @property
+    def shards(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorContext:
+    """What app.py puts in. The callables block and are called in threads of their own, several at once."""
+
+    settings: OperatorSettings
+    run_account: Callable[[Job, Watcher, Callable[[], bool]], AccountOutcome]
+    save_status: Callable[[AccountRef, dict[str, object]], None]
+    """Keep the JSON of a status in the catalog. Raises ArchiveUnavailable."""
+    archive_ready: Callable[[], None]
+    """Raises ArchiveUnavailable. Quick: each readiness probe asks."""
+    drain_index: Callable[[Callable[[], bool]], int]
+    """Index some messages, unless told to stop; how many. 0: nothing is left. Never called twice at once."""
+    index_backlog: Callable[[], int]
+    metrics: Metrics
+    clock: Clock
+    listen_host: str = ""
+    """Address of the HTTP servers; empty means all."""
+
+
+def run_operator(context: OperatorContext) -> int:
+    """Run until SIGTERM or SIGINT; the exit code: 0 after a signal, 3 when kopf gave up (the log says why).
+
+    Raises SpecInvalid when there is no access to an API server or a port is taken.
+    """
+    return asyncio.run(_Operator(context).run())
+
+
+class _Operator:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, context: OperatorContext) -> None:
+        self._context = context
+        self._stop = asyncio.Event()
+        self._health = Health(context.archive_ready)
+
+    async def run(self) -> int:
+        self._listen_to_signals()
+        client = KubeClient(await load_configuration(), self._context.metrics.kube_request)
+        try:
+            with self._http_servers():
+                return await self._serve(client)
+        finally:
+            await client.close()
+
+    async def _serve(self, api: KubeApi) -> int:
+        context = self._context
+        events = EventSender(api, context.clock, instance=os.environ.get("HOSTNAME") or socket.gethostname())
+        index = IndexDrain(context.drain_index, context.index_backlog, context.metrics)
+        scheduler = _scheduler(context, api, events, index)
+        context.metrics.show_accounts(lambda: series(scheduler.accounts))
+        stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
+        async with _background(self._beat(), events.run(), index.run()):
+            try:
+                await self._first_listing(api, scheduler, stopping)
+                code = 0 if stopping.done() else await self._run_kopf(scheduler, events, stopping)
+            finally:
+                stopping.cancel()
+                index.stop()
+        return code
+
+    async def _first_listing(self, api: KubeApi, scheduler: Scheduler, stopping: "asyncio.Task[bool]") -> None:
+        """Know every account before kopf starts: ready means listed, and the first scrape shows all accounts."""
+        while not stopping.done():
+            listing = asyncio.ensure_future(self._list(api, scheduler))
+            await asyncio.wait({listing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not listing.done():
+                listing.cancel()
+                return
+            problem = listing.result()
+            if problem is None:
+                return
+            self._health.waiting_for = problem
+            _log.warning("accounts could not be listed", extra={"why": problem})
+            await asyncio.wait({stopping}, timeout=FIRST_LIST_RETRY_S)
+
+    async def _list(self, api: KubeApi, scheduler: Scheduler) -> str | None:
+        """One listing; None, or what stands in its way."""
+        settings = self._context.settings
+        shard = handlers.Shard(settings.shard, settings.shards)
+        try:
+            for namespace in settings.watch_namespaces or (None,):
+                async for document in api.list_accounts(namespace):
+                    if shard.owns(document["metadata"]["uid"]):
+                        scheduler.observe(document)
+        except ApiNotFound:
+            return "the API server does not know imapaccounts.archivmail.io; install the CRD (archivmail crd)"
+        except ApiForbidden as error:
+            return f"the operator may not list imapaccounts; grant its ServiceAccount the chart's role ({error})"
+        except ApiFault as error:
+            return str(error)
+        return None
+
+    async def _run_kopf(self, scheduler: Scheduler, events: EventSender, stopping: "asyncio.Task[bool]") -> int:
+        """Run kopf until it ends or a signal comes; then end the runs while kopf still serves."""
+        settings = self._context.settings
+        stop_kopf = asyncio.Event()
+        # When kopf ends it cancels every task that it does not know; ours exist already and are spared.
+        ours = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=handlers.registry(scheduler, handlers.Shard(settings.shard, settings.shards)),
+            settings=handlers.settings(),
+            standalone=True,
+            clusterwide=not settings.watch_namespaces,
+            namespaces=list(settings.watch_namespaces),
+            stop_flag=stop_kopf,
+        )
+        self._listen_to_signals()  # kopf has just put its own handlers in place of ours
+        handlers.quieten()
+        self._health.waiting_for = None
+        _log.info("operator is ready", extra={"accounts": len(list(scheduler.accounts)), "slots": settings.slots})
+        running = asyncio.ensure_future(kopf.run_tasks(tasks, ignored=ours))
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        has_failed = running.done()
+        if has_failed:
+            _log.error("kopf gave up; the operator ends, to be started again", exc_info=running.exception())
+        self._health.waiting_for = "the operator is stopping"
+        _log.info("operator is stopping")
+        await scheduler.shut_down(RUNS_END_S)
+        await events.drain(EVENTS_END_S)
+        stop_kopf.set()
+        await _ended(running, KOPF_END_S)
+        _log.info("operator has stopped")
+        return EXIT_FAILED if has_failed else 0
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _beat(self) -> None:
+        while True:
+            self._health.beat()
+            await asyncio.sleep(BEAT_S)
+
+    @contextlib.contextmanager
+    def _http_servers(self) -> Iterator[None]:
+        settings, metrics, host = self._context.settings, self._context.metrics, self._context.listen_host
+
+        def scrape(accept: str) -> Reply:
+            body, content_type = metrics.exposition(accept)
+            return Reply(HTTPStatus.OK, body, content_type)
+
+        with contextlib.ExitStack() as stack:
+            probes = {"/healthz": self._health.live, "/readyz": self._health.ready}
+            stack.callback(HttpServer(settings.health_port, probes, host=host).close)
+            stack.callback(HttpServer(settings.metrics_port, {"/metrics": scrape}, host=host).close)
+            yield
+
+
+def _scheduler(context: OperatorContext, api: KubeApi, events: EventSender, index: IndexDrain) -> Scheduler:
+    def start_run(job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> "asyncio.Future[AccountOutcome]":
+        run = in_thread(lambda: context.run_account(job, watcher, should_stop), name=f"run {job.ref}")
+        run.add_done_callback(lambda _: index.wake())
+        return run
+
+    async def save_status(ref: AccountRef, document: dict[str, object]) -> None:
+        await in_thread(lambda: context.save_status(ref, document), name=f"status {ref}")
+
+    context.metrics.slots(context.settings.slots)
+    secrets = SecretReader(api)
+    keeper = ResultKeeper(StatusWriter(api), save_status)
+    attempts = Attempts(
+        api=api,
+        secrets=secrets,
+        keeper=keeper,
+        events=events,
+        turns=Turns(Slots(context.settings.slots, context.metrics.slots_in_use), context.metrics.queue_waited),
+        start_run=start_run,
+        metrics=context.metrics,
+        clock=context.clock,
+        jitter=lambda: random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
+    )
+    return Scheduler(api=api, attempts=attempts, keeper=keeper, secrets=secrets, events=events, clock=context.clock)
+
+
+@contextlib.asynccontextmanager
+async def _background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run these beside the body; a bug in one is logged and ends only that one."""
+    tasks = [asyncio.ensure_future(_guarded(each)) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _until(event: asyncio.Event) -> bool:
+    return await event.wait()
+
+
+async def _guarded(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - logged with its traceback
+        _log.exception("a background task ended by a bug")
+
+
+async def _ended(running: "asyncio.Future[None]", timeout_s: float) -> None:
+    await asyncio.wait({running}, timeout=timeout_s)
+    if not running.done():
+        running.cancel()
+        await asyncio.wait({running}, timeout=timeout_s)
+    if running.done() and not running.cancelled():
+        running.exception()  # has been logged by kopf

@@ -1,0 +1,55 @@
+"""What a run shows of itself while it goes on: metrics at once, counts in `.status` from time to time.
+
+The thread of the run writes, the event loop reads; both only replace whole values.
+"""
+
+from dataclasses import replace
+
+from archivmail.model.message import Stored
+from archivmail.model.status import AccountStatus, MessagesStatus
+from archivmail.model.uidset import UidValidity
+from archivmail.sync.ports import Progress, Watcher
+
+
+class RunWatcher:
+    """Satisfies sync.ports.Watcher: passes everything on and remembers how far the run is."""
+
+    def __init__(self, inner: Watcher) -> None:
+        self._inner = inner
+        self._stored = 0
+        self.durable = 0
+        """Placements that a checkpoint has made durable. Status may lag, never lead (design §1.5)."""
+        self.to_do = 0
+
+    def progressed(self, progress: Progress) -> None:
+        self.to_do = progress.messages_to_do
+        self._inner.progressed(progress)
+
+    def message_stored(self, size: int, stored: Stored) -> None:
+        self._stored += stored.is_new_placement
+        self._inner.message_stored(size, stored)
+
+    def folder_reset(self, folder: str, before: UidValidity, after: UidValidity) -> None:
+        self._inner.folder_reset(folder, before, after)
+
+    def imap_failed(self, stage: str, reason: str) -> None:
+        self._inner.imap_failed(stage, reason)
+
+    def archive_written(self, seconds: float) -> None:
+        self.durable = self._stored
+        self._inner.archive_written(seconds)
+
+
+def during(begun: AccountStatus, watcher: RunWatcher) -> AccountStatus:
+    """The status while the run goes on: the counts of the last pass and what this run has found and kept since."""
+    before = begun.messages or MessagesStatus()
+    archived = before.archived + watcher.durable
+    pending = max(0, max(before.pending, watcher.to_do) - watcher.durable)
+    messages = MessagesStatus(
+        server=archived + pending + before.quarantined,
+        archived=archived,
+        pending=pending,
+        quarantined=before.quarantined,
+        added_last_run=watcher.durable,
+    )
+    return begun if watcher.durable == 0 and watcher.to_do == 0 else replace(begun, messages=messages)

@@ -1,0 +1,82 @@
+"""Put statuses where they belong: the catalog first, then the API server; keep what cannot be written until it can.
+
+While the API server is away runs go on, and the last result of each account waits here (S7).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from archivmail.kube.api import ApiForbidden, ApiRefused, ApiUnavailable, Document
+from archivmail.kube.live import LiveAccount
+from archivmail.kube.statuswriter import ObjectGone, StatusWriter
+from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchivmailError
+from archivmail.model.status import AccountStatus
+from archivmail.model.wireform import to_wire
+
+SAVE_RETRY_S = 5.0
+CATALOG_TIMEOUT_S = 60.0  # a database that is locked for longer is no place to wait for
+
+SaveStatus = Callable[[AccountRef, dict[str, object]], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class ResultKeeper:
+    """The one way to `.status`."""
+
+    def __init__(self, writer: StatusWriter, save_status: SaveStatus) -> None:
+        self._writer = writer
+        self._save_status = save_status
+
+    async def show(self, account: LiveAccount, status: AccountStatus, known: Document | None) -> Document | None:
+        """Write a passing status (a run began, progress): when that fails, the next one is soon enough.
+
+        Gives the object as it is then, None when that is not known.
+        """
+        if account.is_leaving:
+            return known
+        try:
+            return await self._writer.write(account.ref, account.seen.uid, status, known)
+        except ObjectGone:
+            account.leave(gone=True)
+        except ApiRefused as error:
+            _log.error("status refused", extra=_facts(account, error))
+        except (ApiUnavailable, ApiForbidden) as error:
+            _log.warning("status not written", extra=_facts(account, error))
+        return None
+
+    async def keep(self, account: LiveAccount, status: AccountStatus, known: Document | None = None) -> None:
+        """Write a result; it is kept in memory until that is done or a newer one takes its place."""
+        account.know(status)
+        account.unsaved = status
+        try:
+            async with asyncio.timeout(CATALOG_TIMEOUT_S):
+                await self._save_status(account.ref, to_wire(status))
+        except (ArchivmailError, TimeoutError) as error:
+            _log.warning("status not kept in the catalog", extra=_facts(account, error))
+        await self.save(account, known)
+
+    async def save(self, account: LiveAccount, known: Document | None = None) -> None:
+        """Try to write what is unsaved; sets the time of the next attempt when that fails."""
+        status = account.unsaved
+        if status is None or account.is_gone or account.seen.is_deleted:
+            account.unsaved = None
+            return
+        try:
+            await self._writer.write(account.ref, account.seen.uid, status, known)
+        except ObjectGone:
+            account.leave(gone=True)
+        except ApiRefused as error:
+            _log.error("status refused", extra=_facts(account, error))
+        except (ApiUnavailable, ApiForbidden) as error:
+            account.save_at = asyncio.get_running_loop().time() + SAVE_RETRY_S * random.uniform(0.8, 1.2)  # noqa: S311
+            _log.warning("status not written", extra=_facts(account, error))
+            return
+        account.unsaved = None
+
+
+def _facts(account: LiveAccount, error: BaseException) -> dict[str, object]:
+    return {"namespace": account.ref.namespace, "account": account.ref.name, "why": str(error) or type(error).__name__}
