@@ -227,6 +227,35 @@ def test_kicked_session_ends(mailbox: Mailbox) -> None:
             session.noop()
 
 
+def test_server_can_fail_and_come_back(mailbox: Mailbox) -> None:
+    """After an outage the ports, the users and the mail are the same; a hand on the mail needs no server."""
+    server = mailbox.server
+    server.append("alice", "INBOX", HEAD)
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        imaplib.IMAP4(server.host, server.port)
+    server.append("alice", "INBOX", HEAD + b"meanwhile")
+    server.start()
+
+    with client(server, "plain") as session:
+        session.login("alice", mailbox.password)
+        assert session.select("INBOX", readonly=True) == ("OK", [b"2"])
+
+
+def test_paused_server_answers_late(mailbox: Mailbox) -> None:
+    """Connections of a paused server stay open, and are answered once it goes on."""
+    with client(mailbox.server, "plain") as session:
+        session.login("alice", mailbox.password)
+        mailbox.server.pause()
+        session.sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            session.noop()
+        mailbox.server.resume()
+        session.sock.settimeout(10)
+
+        assert b"OK" in session.sock.recv(1000)
+
+
 def test_two_servers_run_side_by_side() -> None:
     """Nothing is shared: ports, users, mail."""
     with Dovecot() as one, Dovecot() as other:
