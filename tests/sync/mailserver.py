@@ -1,0 +1,156 @@
+"""A mail server in memory whose faults are set by the test. Passes the contract suite of mail servers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from archivmail.model.account import Credentials, Endpoint, Origin
+from archivmail.model.errors import Aborted, ConnectionLost, FolderRefused
+from archivmail.model.folder import Folder, FolderName, Snapshot
+from archivmail.model.message import ContentId, FetchedMessage, Refused, Sighting
+from archivmail.model.uidset import Uid, UidSet, UidValidity
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """A body in memory."""
+
+    octets: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
+
+    @property
+    def content_id(self) -> ContentId:
+        return ContentId(hashlib.sha256(self.octets).digest())
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.octets
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class FakeFolder:
+    """`refused`: UIDs answered with NO; `empty`: OK without octets; `fatal`: the session breaks there."""
+
+    validity: int | None = 7
+    messages: dict[int, bytes] = field(default_factory=dict)
+    next_uid: int = 1
+    attributes: frozenset[str] = frozenset()
+    refused: set[int] = field(default_factory=set)
+    empty: set[int] = field(default_factory=set)
+    fatal: set[int] = field(default_factory=set)
+    hidden: set[int] = field(default_factory=set)
+    """Counted by EXISTS, but in no list."""
+    is_closed: bool = False
+    """EXAMINE is answered with NO."""
+    email_ids: dict[int, str] = field(default_factory=dict)
+
+    def append(self, *bodies: bytes) -> list[int]:
+        given = []
+        for body in bodies:
+            self.messages[self.next_uid] = body
+            given.append(self.next_uid)
+            self.next_uid += 1
+        return given
+
+
+class FakeServer:
+    """The mailbox and a log of what sessions asked for. Calling it connects."""
+
+    def __init__(self, **folders: FakeFolder) -> None:
+        self.folders = folders or {"INBOX": FakeFolder()}
+        self.origin = Origin("imap.example.org", 993, "alice")
+        self.fetched: list[tuple[str, tuple[int, ...]]] = []
+        self.examined: list[str] = []
+        self.login_error: Exception | None = None
+        self.breaks_after: int | None = None
+        """The session breaks after so many messages, once."""
+        self.on_message: Callable[[int], None] = lambda _: None
+
+    def __call__(self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]) -> FakeSession:
+        if self.login_error is not None:
+            raise self.login_error
+        return FakeSession(self, should_stop)
+
+    @property
+    def inbox(self) -> FakeFolder:
+        return self.folders["INBOX"]
+
+    def fetched_uids(self, folder: str = "INBOX") -> list[int]:
+        return [uid for name, uids in self.fetched if name == folder for uid in uids]
+
+
+class FakeSession:
+    """One session on a FakeServer. Satisfies MailServer."""
+
+    def __init__(self, server: FakeServer, should_stop: Callable[[], bool]) -> None:
+        self._server = server
+        self._should_stop = should_stop
+        self._opened: tuple[str, FakeFolder] = ("", FakeFolder())
+        self.alerts: tuple[str, ...] = ()
+        self.delivered = 0
+
+    @property
+    def origin(self) -> Origin:
+        return self._server.origin
+
+    def folders(self) -> list[Folder]:
+        return [Folder(FolderName(name.encode()), b"/", each.attributes) for name, each in self._server.folders.items()]
+
+    def status(self, folders: Iterable[Folder]) -> dict[FolderName, Snapshot]:
+        found = {}
+        for folder in folders:
+            each = self._server.folders[folder.name.decode()]
+            if not each.is_closed:
+                found[folder.name] = _snapshot(each)
+        return found
+
+    def examine(self, folder: Folder) -> Snapshot:
+        name = folder.name.decode()
+        self._server.examined.append(name)
+        if self._server.folders[name].is_closed:
+            raise FolderRefused("the server says: NO [NOPERM] not yours")
+        self._opened = (name, self._server.folders[name])
+        return _snapshot(self._opened[1])
+
+    def uids(self) -> UidSet:
+        return UidSet.of(set(self._opened[1].messages) - self._opened[1].hidden)
+
+    def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
+        known = self._opened[1].email_ids
+        return {uid: Sighting(uid, email_id=known[uid]) for uid in uids if uid in known}
+
+    def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
+        name, folder = self._opened
+        self._server.fetched.append((name, tuple(uids)))
+        is_refused = False
+        for uid in uids:
+            if self._should_stop():
+                raise Aborted("the run was told to stop")
+            if uid in folder.fatal:
+                raise ConnectionLost("the server closed the connection")
+            if uid in folder.refused:
+                is_refused = True
+            elif uid in folder.messages and uid not in folder.empty:
+                if self._server.breaks_after == self.delivered:
+                    self._server.breaks_after = None
+                    raise ConnectionLost("the server closed the connection")
+                self.delivered += 1
+                sighting = Sighting(uid, "17-Jul-2026 02:44:25 -0700", ("\\Seen",), folder.email_ids.get(uid))
+                deliver(FetchedMessage(sighting, Octets(folder.messages[uid])))
+                self._server.on_message(uid)
+        return Refused(None, "Some messages could not be FETCHed (Failure)") if is_refused else None
+
+    def close(self) -> None:
+        pass
+
+
+def _snapshot(folder: FakeFolder) -> Snapshot:
+    validity = UidValidity(folder.validity) if folder.validity else None
+    return Snapshot(validity, Uid(folder.next_uid), len(folder.messages))
