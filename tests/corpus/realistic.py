@@ -13,20 +13,25 @@ from datetime import UTC, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 FIRST_DAY = datetime(2015, 1, 5, 8, 0, tzinfo=UTC)
 
-_WORDS = (
-    "the meeting moves to tuesday because room four is taken please find attached the report of last quarter we need "
-    "a decision before friday thank you for the quick answer invoice order delivery contract customer budget plan "
-    "review draft version release server backup network printer holiday lunch travel hotel ticket train number "
-    "question answer project team offer price payment bank account signature document archive search mailbox"
-).split()
-_GERMAN = "Rechnung Angebot Größe Übergabe Straße Verträge für später möglich Grüße München Prüfung Lösung".split()
-_FRENCH = "réunion demain matin pièce jointe très urgent équipe déjà reçu à bientôt œuvre façade".split()
-_JAPANESE = "会議の資料を送ります よろしくお願いします 請求書 東京オフィス 明日の打ち合わせ 出張報告 検索テスト".split()
-_CHINESE = "会议纪要 合同已签署 请查收附件 上海办事处 项目进度 谢谢您的回复".split()
-_KOREAN = "회의 자료를 보내드립니다 감사합니다 서울 사무실 견적서 확인 부탁드립니다".split()
-_RUSSIAN = "Договор подписан Отчёт за квартал Встреча завтра Спасибо за ответ Москва".split()
+_WORDS = _words("""
+the meeting moves to tuesday because room four is taken please find attached the report of last quarter we need a
+decision before friday thank you for the quick answer invoice order delivery contract customer budget plan review draft
+version release server backup network printer holiday lunch travel hotel ticket train number question answer project
+team offer price payment bank account signature document archive search mailbox
+""")
+_GERMAN = _words("Rechnung Angebot Größe Übergabe Straße Verträge für später möglich Grüße München Prüfung Lösung")
+_FRENCH = _words("réunion demain matin pièce jointe très urgent équipe déjà reçu à bientôt œuvre façade")
+_JAPANESE = _words("会議の資料を送ります よろしくお願いします 請求書 東京オフィス 明日の打ち合わせ 出張報告 検索テスト")
+_CHINESE = _words("会议纪要 合同已签署 请查收附件 上海办事处 项目进度 谢谢您的回复")
+_KOREAN = _words("회의 자료를 보내드립니다 감사합니다 서울 사무실 견적서 확인 부탁드립니다")
+_RUSSIAN = _words("Договор подписан Отчёт за квартал Встреча завтра Спасибо за ответ Москва")
 _PEOPLE = (
     ("Alice Archer", "alice@example.org"),
     ("Bob Börner", "bob@example.org"),
@@ -86,7 +91,7 @@ def _mail(chance: random.Random, number: int, seed: int, received: datetime, *, 
     ]
     if chance.random() < 0.2:
         head.insert(5, f"Cc: {_person(chance)}")
-    if kind < 0.55 or small and kind < 0.8:
+    if kind < 0.55 or (small and kind < 0.8):
         body = _plain(chance, number)
     elif kind < 0.82 or small:
         body = _alternative(chance, number, 6 if small else 60)

@@ -138,7 +138,7 @@ def parameters(raw: bytes) -> tuple[str, dict[str, str]]:
             continue
         number, _, tail = rest.partition("*")
         index = int(number) if number.isdecimal() and len(number) < 5 else 0
-        pieces.setdefault(base, []).append((index, rest == "" or tail == "" and rest.endswith("*"), value))
+        pieces.setdefault(base, []).append((index, rest == "" or (tail == "" and rest.endswith("*")), value))
     for base, parts in pieces.items():
         plain[base] = _join(parts)
     return main, plain

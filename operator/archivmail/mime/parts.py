@@ -19,14 +19,16 @@ MAX_FILENAME = 255
 """Characters."""
 
 # Signatures and reports travel with a mail, nobody attached them.
-_MACHINERY = frozenset({
-    "application/pgp-signature",
-    "application/pkcs7-signature",
-    "application/x-pkcs7-signature",
-    "application/pgp-encrypted",
-    "message/delivery-status",
-    "message/disposition-notification",
-})
+_MACHINERY = frozenset(
+    {
+        "application/pgp-signature",
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-encrypted",
+        "message/delivery-status",
+        "message/disposition-notification",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,41 +94,55 @@ class _Budget:
     """Octets of embedded messages that may still be decoded (those sent as base64 against RFC 2046 §5.2.1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Entity:
+    """Header fields, and where the body is (RFC 2045 §2.4)."""
+
+    fields: Fields
+    buffer: bytes
+    start: int
+    end: int
+
+
 def walk(octets: bytes) -> tuple[Fields, Iterator[Part]]:
     """The fields of the message itself, and its leaves in order."""
-    fields, body = split(octets)
-    return fields, _parts(fields, octets, body, len(octets), 0, _Budget(decoded=len(octets)))
+    message = _entity(octets, 0, len(octets))
+    return message.fields, _leaves(message, 0, _Budget(decoded=len(octets)))
 
 
-def _parts(fields: Fields, buffer: bytes, start: int, end: int, depth: int, budget: _Budget) -> Iterator[Part]:
+def _entity(buffer: bytes, start: int, end: int) -> _Entity:
+    fields, body = split(buffer, start, end)
+    return _Entity(fields, buffer, body, max(body, end))
+
+
+def _leaves(entity: _Entity, depth: int, budget: _Budget) -> Iterator[Part]:
+    fields = entity.fields
     main, options = parameters(fields["content-type"]) if "content-type" in fields else ("text/plain", {})
     boundary = options.get("boundary", "")
     if main.startswith("multipart/") and boundary and depth < MAX_DEPTH:
-        for low, high in _sections(buffer, start, end, boundary, budget):
-            inner, body = split(buffer, low, high)
-            yield from _parts(inner, buffer, body, high, depth + 1, budget)
+        for low, high in _sections(entity, boundary, budget):
+            yield from _leaves(_entity(entity.buffer, low, high), depth + 1, budget)
         return
     if budget.parts <= 0:
         return
     budget.parts -= 1
-    part = _leaf(fields, main, options, buffer, start, end)
+    part = _leaf(entity, main, options)
     yield part
     if part.is_message and depth < MAX_DEPTH:
-        yield from _embedded(part, depth, budget)
+        yield from _leaves(_embedded(part, budget), depth + 1, budget)
 
 
-def _embedded(part: Part, depth: int, budget: _Budget) -> Iterator[Part]:
-    buffer, start, end = part.buffer, part.start, part.end
-    if part.encoding in {"base64", "quoted-printable"}:
-        buffer = part.octets(budget.decoded)
-        budget.decoded -= len(buffer)
-        start, end = 0, len(buffer)
-    fields, body = split(buffer, start, end)
-    yield from _parts(fields, buffer, body, end, depth + 1, budget)
+def _embedded(part: Part, budget: _Budget) -> _Entity:
+    if part.encoding not in {"base64", "quoted-printable"}:
+        return _entity(part.buffer, part.start, part.end)
+    octets = part.octets(budget.decoded)
+    budget.decoded -= len(octets)
+    return _entity(octets, 0, len(octets))
 
 
-def _sections(buffer: bytes, start: int, end: int, boundary: str, budget: _Budget) -> Iterator[tuple[int, int]]:
+def _sections(entity: _Entity, boundary: str, budget: _Budget) -> Iterator[tuple[int, int]]:
     """Where the body parts between the boundary lines are (RFC 2046 §5.1.1). A missing last boundary is no matter."""
+    buffer, start, end = entity.buffer, entity.start, entity.end
     line = b"\n--" + boundary.rstrip().encode("utf-8", "replace")
     open_at = -1
     at = start - 1 if buffer.startswith(line[1:], start, end) else buffer.find(line, start, end)
@@ -148,7 +164,8 @@ def _sections(buffer: bytes, start: int, end: int, boundary: str, budget: _Budge
         yield open_at, end
 
 
-def _leaf(fields: Fields, main: str, options: dict[str, str], buffer: bytes, start: int, end: int) -> Part:
+def _leaf(entity: _Entity, main: str, options: dict[str, str]) -> Part:
+    fields = entity.fields
     disposition, more = parameters(fields["content-disposition"]) if "content-disposition" in fields else ("", {})
     name = more.get("filename") or options.get("name") or ""
     return Part(
@@ -159,9 +176,9 @@ def _leaf(fields: Fields, main: str, options: dict[str, str], buffer: bytes, sta
         encoding=fields.get("content-transfer-encoding", b"").decode("latin-1").strip().lower(),
         is_embedded="content-id" in fields,
         fields=fields,
-        buffer=buffer,
-        start=start,
-        end=max(start, end),
+        buffer=entity.buffer,
+        start=entity.start,
+        end=entity.end,
     )
 
 

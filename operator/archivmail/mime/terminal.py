@@ -18,7 +18,7 @@ _TAG_CHARACTERS = re.compile("[\U000e0000-\U000e007f]")  # invisible ASCII
 
 
 def clean(text: str) -> str:
-    """The text without anything that acts on a terminal; line ends become "\\n", tabs stay."""
+    """The text without anything that acts on a terminal; line ends become LF, tabs stay."""
     if text.isascii() and text.isprintable():
         return text
     text = _BREAK.sub("\n", _ESCAPE.sub("", text))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archivmail.mime.charsets import decode
 from archivmail.mime.envelope import Envelope, of_fields
 from archivmail.mime.headers import text_of
-from archivmail.mime.html import to_text
+from archivmail.mime.hypertext import to_text
 from archivmail.mime.parts import Part, walk
 
 MAX_INPUT_BYTES = 16 * 1024 * 1024
@@ -95,9 +95,9 @@ def readable(octets: bytes) -> str:
 def attachments(octets: bytes) -> list[Attachment]:
     """What is attached to a message, in order, pictures shown within the text left out."""
     _, parts = walk(octets)
-    return [
-        Attachment(part.filename, part.content_type, part.size) for part in parts if part.is_attachment
-    ][:MAX_ATTACHMENTS]
+    return [Attachment(part.filename, part.content_type, part.size) for part in parts if part.is_attachment][
+        :MAX_ATTACHMENTS
+    ]
 
 
 def _text(part: Part) -> str:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, column, literal_column, select, table, text
+from sqlalchemy import ColumnElement, Connection, Integer, Select, column, literal_column, select, table, text
 
 from archivmail.archive.catalog.querytext import Field, Term
 from archivmail.archive.catalog.schema import TEXT_INDEX, TEXT_INDEX_COLUMNS
@@ -25,8 +25,6 @@ _NO_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3005-\u3007\u3040-\u312f\u3130-\u318f\u31a0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-
-_FOREIGN = re.compile("[!-~]?[^\x00-\x7f]+")  # with the letter before, to which an accent may belong
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,9 @@ def index_form(words: str) -> str:
     """Text as both the index and a query write it: compatibility forms folded, scripts without spaces taken apart."""
     if words.isascii():
         return words[:MAX_INDEXED]
-    words = _FOREIGN.sub(_folded, words)
+    if not unicodedata.is_normalized("NFKC", words):
+        words = unicodedata.normalize("NFKC", words)
     return _NO_SPACES.sub(_apart, words)[:MAX_INDEXED]
-
-
-def _folded(run: re.Match[str]) -> str:
-    return unicodedata.normalize("NFKC", run[0])
 
 
 def _apart(run: re.Match[str]) -> str:
@@ -79,8 +74,8 @@ def add(connection: Connection, rows: Iterable[IndexedText]) -> None:
 
 def matches(content_id: ColumnElement[int], terms: Iterable[Term]) -> ColumnElement[bool]:
     """Contents in which every term is found."""
-    found = (
-        select(column("rowid"))
+    found: Select[int] = (
+        select(column("rowid", Integer))
         .select_from(table(TEXT_INDEX))
         .where(literal_column(TEXT_INDEX).op("MATCH")(_expression(terms)))
     )

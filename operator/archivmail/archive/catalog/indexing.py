@@ -78,7 +78,7 @@ def backlog(connection: Connection) -> int:
 
 def record(connection: Connection, found: Sequence[Indexed], *, rules: int) -> int:
     """Write what was found of contents that still wait; the number of those. Part of the caller's transaction."""
-    ids = bindparam("ids", [each.text.content for each in found], expanding=True, literal_execute=True)
+    ids = [each.text.content for each in found]
     unclaimed = select(contents.c.id).where(contents.c.id.in_(ids), contents.c.indexed == 0).with_for_update()
     free = set(connection.execute(unclaimed).scalars())
     mine = [each for each in found if each.text.content in free]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from re import escape, fullmatch
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, tuple_
 
 from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.querytext import Query
@@ -137,7 +137,7 @@ def _folded(name: str) -> str:
 def _is_in(ids: Sequence[int]) -> ColumnElement[bool]:
     # Written into the statement: SQLite takes only 32,766 parameters. "+ 0" keeps it from reading the whole folder for
     # each content; the few placements of the content are what is to be looked at.
-    among = bindparam("folder_ids", list(ids), expanding=True, literal_execute=True, unique=True)
+    among: BindParameter[int] = bindparam("folder_ids", list(ids), expanding=True, literal_execute=True, unique=True)
     return (placements.c.folder_id + 0).in_(among)
 
 
@@ -168,7 +168,7 @@ def _shown(ids: Sequence[int], chosen: Sequence[Sequence[int]]) -> Select[tuple[
         .join(shown, shown.c.id == newest.correlate(contents).scalar_subquery())
         .join(folders, folders.c.id == shown.c.folder_id)
         .join(epochs, epochs.c.id == shown.c.epoch_id)
-        .where(contents.c.id.in_(bindparam("contents", list(ids), expanding=True, literal_execute=True)))
+        .where(contents.c.id.in_(ids))
     )
 
 

@@ -7,12 +7,13 @@ import re
 from html import unescape
 
 _HIDDEN = frozenset({"script", "style", "head", "title", "template", "noscript"})
-_BLOCKS = frozenset(
-    "address article aside blockquote body br caption center dd details div dl dt fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul"
-    .split()
-)
+_BLOCK_NAMES = """
+address article aside blockquote body br caption center dd details div dl dt fieldset figcaption figure footer form h1 h2
+h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul
+"""
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
 _CELLS = frozenset({"td", "th"})
+_OPENS_TAG = re.compile("[A-Za-z/!?]")
 _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9]{0,20})")
 
 
@@ -51,7 +52,7 @@ def _first_sight(piece: str, tag: str, text: str, known: dict[str, str]) -> tupl
     if tag.startswith("!--"):
         _, end, text = piece[3:].partition("-->")
         return "", "" if end else "-->", text
-    if not tag.startswith(("!", "?", "/")) and not (tag[:1].isascii() and tag[:1].isalpha()):  # a "<" that is only a sign
+    if not _OPENS_TAG.match(tag):  # a "<" that is only a sign
         return "<", "", piece
     found = _NAME.match(tag)
     name = found[1].lower() if found else ""

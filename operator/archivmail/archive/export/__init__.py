@@ -1,0 +1,1 @@
+"""Write archived messages as files that other programs read: eml, Maildir++, mbox, tar. Never changes the archive."""

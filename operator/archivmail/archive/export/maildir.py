@@ -1,0 +1,82 @@
+"""Maildir++ (Courier's extension of Maildir): the account's directory is INBOX, `.Level.Level` beside it the others.
+
+Flags stand in the name, INTERNALDATE is the time of the file. A message is known by its name up to ":2,", so a mail
+program may move and flag what was exported before, and a second call still writes only what is missing.
+"""
+
+import os
+from pathlib import Path
+
+from archivmail.archive.export.claims import Claims
+from archivmail.archive.export.names import account_path, maildir_folder
+from archivmail.archive.export.sink import Octets, Put, make_directory, received_s, replacing
+from archivmail.archive.rows import PlacementRow
+from archivmail.model.message import ContentId
+
+_LETTERS = {"\\draft": "D", "\\flagged": "F", "$forwarded": "P", "\\answered": "R", "\\seen": "S", "\\deleted": "T"}
+_NO_CONTENT = ContentId(b"")
+
+
+class Maildir:
+    """See Sink."""
+
+    def __init__(self, output: Path, claims: Claims) -> None:
+        """Raises OSError."""
+        self._output = output
+        self._claims = claims
+        self._directory = output
+        make_directory(output)
+
+    def name(self, row: PlacementRow) -> str:
+        return f"{_directory(row)}/cur/{_base(row)}"
+
+    def put(self, row: PlacementRow, octets: Octets) -> Put:
+        directory = self._output / _directory(row)
+        if directory != self._directory:
+            self._open(directory)
+        base = _base(row)
+        known = f"{_directory(row)}/{base}"
+        if self._claims.owner(known) is not None:
+            return Put.PRESENT
+        path = directory / "cur" / f"{base}:2,{flag_letters(row.flags)}"
+        with replacing(path, directory / "tmp" / base, mtime=received_s(row)) as file:
+            for piece in octets():
+                file.write(piece)
+        self._claims.claim(known, _NO_CONTENT)
+        return Put.WRITTEN
+
+    def finish(self) -> None:
+        """Nothing is under a temporary name."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _open(self, directory: Path) -> None:
+        """Make the folder where it is missing and note what it holds."""
+        for name in ("cur", "new", "tmp"):
+            make_directory(directory / name)
+        if directory.name.startswith("."):
+            # Maildir++: tells delivery agents that the root is above.
+            (directory / "maildirfolder").touch()
+        below = directory.relative_to(self._output).as_posix()
+        for name in ("cur", "new"):
+            with os.scandir(directory / name) as entries:
+                for entry in entries:
+                    self._claims.claim(f"{below}/{entry.name.partition(':')[0]}", _NO_CONTENT)
+        self._directory = directory
+
+
+def flag_letters(flags: tuple[str, ...]) -> str:
+    """In the order of ASCII, as Maildir asks; keywords have no letter and stay in the archive alone."""
+    return "".join(sorted({_LETTERS[flag.lower()] for flag in flags if flag.lower() in _LETTERS}))
+
+
+def _directory(row: PlacementRow) -> str:
+    folder = maildir_folder(row)
+    return f"{account_path(row.account)}/{folder}" if folder else account_path(row.account)
+
+
+def _base(row: PlacementRow) -> str:
+    """Time, the placement, 32 bits of the content: a UIDVALIDITY that came back gives other names."""
+    moment = int(received_s(row) or 0)
+    return f"{max(0, moment)}.V{row.uid_validity}U{row.uid}H{row.content_id.hex()[:8]}.archivmail"

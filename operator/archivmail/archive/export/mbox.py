@@ -1,0 +1,119 @@
+"""One mbox file per folder, in the mboxrd form, from which every message comes back octet for octet:
+
+- A message begins with `From MAILER-DAEMON <INTERNALDATE in UTC, as asctime>`, and LF.
+- Each line of it that is any number of `>` and then `From ` has one more `>`. Line ends stay as they are (CRLF).
+- After it stands one LF. A message that does not end in LF has another one before that, and says so: its first line
+  names NO-FINAL-LINE in place of MAILER-DAEMON.
+
+To read one back: drop the first line, drop the last LF (two of NO-FINAL-LINE), take one `>` from each `>+From `.
+
+A folder is written to a temporary name and put in place when its last message is in, so a file is always whole.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import asctime
+from typing import BinaryIO
+
+from archivmail.archive.export.names import mbox_path
+from archivmail.archive.export.sink import PARTIAL, Octets, Put, make_directory, open_new
+from archivmail.archive.rows import PlacementRow
+
+ENDS_IN_LF = b"MAILER-DAEMON"
+NO_FINAL_LINE = b"NO-FINAL-LINE"  # of the same length, so that it can be written over the other
+
+_QUOTED = re.compile(rb"(\n>*)From ")
+_QUOTED_AT_START = re.compile(rb"(>*)From ")
+_TORN = re.compile(rb"F(?:r(?:om?)?)?\Z")
+
+
+class MboxTree:
+    """See Sink. Rows come folder by folder; one that comes back later would replace its own file, so it is refused."""
+
+    def __init__(self, output: Path) -> None:
+        """Raises OSError."""
+        self._output = output
+        self._path: Path | None = None
+        self._file: BinaryIO | None = None
+        self._done: set[str] = set()  # folders, some thousands at most
+        make_directory(output)
+
+    def name(self, row: PlacementRow) -> str:
+        return f"{mbox_path(row)}: UID {row.uid} of UIDVALIDITY {row.uid_validity}"
+
+    def put(self, row: PlacementRow, octets: Octets) -> Put:
+        file = self._opened(mbox_path(row))
+        start = file.tell()
+        try:
+            _append(file, row.received_at, octets())
+        except BaseException:
+            file.seek(start)
+            file.truncate()
+            raise
+        return Put.WRITTEN
+
+    def finish(self) -> None:
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            _partial(self._path).replace(self._path)
+            self._file = None
+
+    def close(self) -> None:
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            _partial(self._path).unlink(missing_ok=True)
+            self._file = None
+
+    def _opened(self, name: str) -> BinaryIO:
+        path = self._output / name
+        if self._file is not None and path == self._path:
+            return self._file
+        if name in self._done:
+            raise ValueError("placements must come folder by folder")
+        self.finish()
+        make_directory(path.parent)
+        self._done.add(name)
+        self._path, self._file = path, open_new(_partial(path))
+        return self._file
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name[:200]}{PARTIAL}")
+
+
+def _append(file: BinaryIO, received_at: datetime | None, pieces: Iterator[bytes]) -> None:
+    # asctime: unlike strftime it knows no locale
+    moment = received_at or datetime.fromtimestamp(0, UTC)
+    start = file.tell()
+    file.write(b"From %s %s\n" % (ENDS_IN_LF, asctime(moment.astimezone(UTC).timetuple()).encode("ascii")))
+    last = b"\n"
+    for piece in quoted(pieces):
+        if piece:
+            file.write(piece)
+            last = piece[-1:]
+    if last != b"\n":
+        file.write(b"\n")
+        end = file.tell()
+        file.seek(start + len(b"From "))
+        file.write(NO_FINAL_LINE)
+        file.seek(end)
+    file.write(b"\n")
+
+
+def quoted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Mboxrd quoting of octets that come in pieces of any size; holds back at most 4 of them."""
+    held = b""
+    is_fresh = True  # nothing but ">" since the line began
+    for piece in pieces:
+        data = held + piece
+        torn = _TORN.search(data, max(0, len(data) - 4))
+        held = torn[0] if torn else b""
+        data = data[: len(data) - len(held)]
+        line = data[data.rfind(b"\n") + 1 :]
+        starts_fresh, is_fresh = is_fresh, (is_fresh or b"\n" in data) and not line.strip(b">")
+        if starts_fresh:
+            data = _QUOTED_AT_START.sub(rb"\1>From ", data, count=1) if _QUOTED_AT_START.match(data) else data
+        yield _QUOTED.sub(rb"\1>From ", data)
+    yield held
