@@ -43,6 +43,13 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Click itself would end a closed pipe with code 1, which means something else here."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return outcomes.Exit.COMPLETE
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the form click asks for
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])

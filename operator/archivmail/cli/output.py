@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import click
@@ -125,8 +125,3 @@ def size(octets: float) -> str:
 def moment(when: datetime | None) -> str:
     """A time for people: local, to the minute, with its offset left to --json."""
     return UNKNOWN if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def wire_time(when: datetime | None) -> str | None:
-    """A time for programs: RFC 3339 in UTC, to the second (as metav1.Time)."""
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -85,6 +85,7 @@ class Bar(Silent):
             BarColumn(bar_width=24),
             TextColumn("{task.fields[counts]}", justify="right"),
             TextColumn("{task.fields[rate]}", justify="right"),
+            expand=True,
             console=Console(stderr=True),
             transient=True,
         )

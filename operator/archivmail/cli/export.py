@@ -1,0 +1,103 @@
+"""`archivmail export`: messages as files that other programs read."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+
+from archivmail.archive.archive import Archive
+from archivmail.archive.catalog.querytext import parse
+from archivmail.archive.export.report import ExportReport, Format
+from archivmail.archive.export.run import export
+from archivmail.archive.rows import PlacementRow
+from archivmail.cli.counting import UNKNOWN_TOTAL, counting
+from archivmail.cli.opened import accounts_of, for_reading
+from archivmail.cli.options import account_options, archive_options
+from archivmail.cli.outcomes import Exit
+from archivmail.cli.output import count, counted, note, size
+
+STANDARD_OUTPUT: Final = "-"
+
+
+@click.command("export")
+@click.argument("query", nargs=-1)
+@account_options
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.EML.value,
+    show_default=True,
+    help="eml: a file per message. maildir: Maildir++ with flags. mbox: a file per folder. tar: the eml tree.",
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="PATH",
+    help="Directory, or the file of a tar; - writes the tar to standard output.",
+)
+@click.option("--unique", is_flag=True, help="Each message once, however many folders it was seen in.")
+@archive_options
+def command(
+    *,
+    query: tuple[str, ...],
+    namespace: str | None,
+    account: str | None,
+    format_name: str,
+    output: str,
+    unique: bool,
+    archive_url: str,
+    catalog_url: str | None,
+) -> int:
+    """Write messages to files, octets unchanged.
+
+    Everything, or what QUERY finds (as in search). One file for each place where a message was seen, as the mailbox
+    looked. What an earlier export wrote stays and is not written again, so an export that was stopped goes on. A
+    message that cannot be read is named, the others are written, and the exit code is 1.
+    """
+    with for_reading(archive_url, catalog_url) as archive:
+        if not accounts_of(archive, namespace, account):
+            return Exit.COMPLETE
+        rows = _rows(archive, " ".join(query), namespace, account)
+        with counting("export", "messages") as progress:
+            report = export(
+                archive,
+                rows,
+                format=Format(format_name),
+                output=_target(output),
+                unique=unique,
+                progress=lambda so_far: progress(so_far.written + so_far.present, UNKNOWN_TOTAL),
+            )
+    for line in _lines(report, output):
+        note(line)
+    return Exit.COMPLETE if report.is_complete else Exit.INCOMPLETE
+
+
+def _rows(archive: Archive, query: str, namespace: str | None, account: str | None) -> Iterator[PlacementRow]:
+    if not query:
+        return archive.placements(namespace=namespace, account=account)
+    wanted = parse(query)
+    if backlog := archive.index_backlog():
+        note(f"{counted(backlog, 'message')} not indexed yet and may be left out; archivmail sync indexes them")
+    return archive.placements(namespace=namespace, account=account, query=wanted)
+
+
+def _target(output: str) -> Path | BinaryIO:
+    return sys.stdout.buffer if output == STANDARD_OUTPUT else Path(output)
+
+
+def _lines(report: ExportReport, output: str) -> Iterator[str]:
+    """On standard error: standard output may be the export."""
+    for failure in report.failures:
+        yield f"not exported: {failure.name} (id {failure.content_id[:12]}): {failure.error}"
+    if report.failed > len(report.failures):
+        yield f"not exported: {count(report.failed - len(report.failures))} more"
+    where = "standard output" if output == STANDARD_OUTPUT else output
+    written = f"{counted(report.written, 'message')} ({size(report.written_bytes)}) written to {where}"
+    there = f", {count(report.present)} there already" if report.present else ""
+    if not (report.written or report.present or report.failed):
+        yield "no message matches, so nothing was written"
+    else:
+        yield written + there + (f", {count(report.failed)} could not be read" if report.failed else "")

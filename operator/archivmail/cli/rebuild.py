@@ -1,0 +1,31 @@
+"""`archivmail rebuild`: catalog and text index from the packs alone."""
+
+import click
+
+from archivmail.archive.opening import open_archive
+from archivmail.cli.counting import counting
+from archivmail.cli.options import archive_options
+from archivmail.cli.outcomes import Exit
+from archivmail.cli.output import counted, emit, size
+from archivmail.cli.verify import findings
+
+
+@click.command("rebuild")
+@archive_options
+def command(*, archive_url: str, catalog_url: str | None) -> int:
+    """Make the catalog anew from the packs alone.
+
+    Every message and every place where it was seen comes back, and the text index with them. Packs are only read.
+    """
+    with open_archive(archive_url, catalog_url, create=False) as archive:
+        with counting("rebuild", "packs") as progress:
+            report = archive.rebuild(progress=progress)
+        total = archive.index_backlog()
+        with counting("index", "messages") as progress:
+            while archive.drain_index():
+                progress(total - archive.index_backlog(), total)
+    messages = f"{counted(report.messages, 'message')} ({size(report.octets)})"
+    emit(f"rebuilt: {messages} in {counted(report.placements, 'place')}, from {counted(report.packs, 'pack')}")
+    for line in (*findings("corrupt", report.corrupt), *findings("missing", report.missing)):
+        emit(line)
+    return Exit.INCOMPLETE if report.corrupt or report.missing else Exit.COMPLETE
