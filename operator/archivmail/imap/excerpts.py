@@ -1,0 +1,44 @@
+"""What of a server's words may be repeated to people: bounded, printable, without credentials and addresses."""
+
+import re
+from dataclasses import dataclass
+
+from archivmail.model.account import Credentials, Secret
+
+MAX_CHARS = 200
+WITHHELD = "(its words are withheld: they repeat a credential)"
+_ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]]+@[^\s<>\"'(),;:\[\]]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpts:
+    """Cleans the texts of one session."""
+
+    credentials: Credentials
+
+    def of(self, text: str) -> str:
+        """The text as it may be shown; never longer than 200 characters."""
+        bare = _UNPRINTABLE.sub(" ", text).strip()
+        lowered = bare.lower()
+        if any(word.lower() in lowered for word in self._secrets()):
+            return WITHHELD
+        for name in self._names():
+            bare = re.sub(re.escape(name), "…", bare, flags=re.IGNORECASE)
+        bare = _ADDRESS.sub("…", bare)
+        return bare if len(bare) <= MAX_CHARS else bare[: MAX_CHARS - 1] + "…"
+
+    def _secrets(self) -> list[str]:
+        held: tuple[Secret | None, ...] = (
+            self.credentials.password,
+            self.credentials.access_token,
+            self.credentials.refresh_token,
+            self.credentials.client_secret,
+        )
+        return [secret.reveal() for secret in held if secret]
+
+    def _names(self) -> list[str]:
+        name = self.credentials.username
+        local = name.partition("@")[0]
+        # Longest first: what is left of an address would still tell who it is.
+        return [each for each in (name, local) if len(each) > 2]

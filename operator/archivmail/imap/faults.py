@@ -1,0 +1,115 @@
+"""The one place that turns what goes wrong on the wire into our errors: refusals, endings, broken connections."""
+
+import ssl
+
+from archivmail.decide.replies import Meaning, Reading, read
+from archivmail.imap.excerpts import Excerpts
+from archivmail.imap.replies import Status
+from archivmail.model.errors import (
+    ArchivmailError,
+    ConnectionLost,
+    CredentialsRefused,
+    FolderRefused,
+    ServerBusy,
+    ServerUnsuitable,
+    ServerViolation,
+)
+from archivmail.model.reasons import Reason
+
+NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY})
+
+
+class Faults:
+    """Words the errors of one session."""
+
+    def __init__(self, excerpts: Excerpts) -> None:
+        self._excerpts = excerpts
+
+    def said(self, status: Status) -> str:
+        """The server's words, cleaned, with their code: `[LIMIT] Rate limit hit`."""
+        code = f"[{status.code}] " if status.code else ""
+        return (code + self._excerpts.of(status.text)).strip() or "no reason given"
+
+    def excerpt(self, text: str) -> str:
+        """Words of the server, cleaned."""
+        return self._excerpts.of(text)
+
+    def login_refused(self, status: Status) -> ArchivmailError:
+        """NO or BAD to LOGIN or AUTHENTICATE: an outage must not look like a wrong password (traps 87 to 91)."""
+        reading = read(status.code, status.text)
+        return self._of_session(reading, status) or CredentialsRefused(
+            f"the server refused the user name or the password: {self.said(status)}; correct the Secret"
+        )
+
+    def ended(self, status: Status) -> ArchivmailError:
+        """The server said BYE."""
+        reading = read(status.code, status.text)
+        error = self._of_session(reading, status) if reading.meaning in NO_BYE else None
+        return error or ConnectionLost(f"the server ended the session: {self.said(status)}")
+
+    def whole_session(self, status: Status) -> ArchivmailError | None:
+        """The error of a NO or BAD that concerns the session and not the command; None for other refusals.
+
+        A fault that passes is the command's own: the next folder or message may be readable.
+        """
+        reading = read(status.code, status.text)
+        return None if reading.meaning is Meaning.PASSING else self._of_session(reading, status)
+
+    def folder_refused(self, status: Status, doing: str) -> ArchivmailError:
+        """NO or BAD to a command about one folder."""
+        error = self.whole_session(status)
+        if error is not None:
+            return error
+        when = "at the moment " if read(status.code, status.text).meaning is Meaning.PASSING else ""
+        return FolderRefused(f"the server {when}refused to {doing}: {self.said(status)}; the next run tries again")
+
+    def listing_refused(self, status: Status) -> ArchivmailError:
+        """NO or BAD to LIST: without folders there is no session."""
+        return self._of_session(read(status.code, status.text), status) or ServerUnsuitable(
+            f"the server refused to list the folders: {self.said(status)}; ask who runs the server"
+        )
+
+    def _of_session(self, reading: Reading, status: Status) -> ArchivmailError | None:
+        said = self.said(status)
+        match reading.meaning:
+            case Meaning.BUSY:
+                return ServerBusy(
+                    f"the server asks to come back later: {said}; it is tried again by itself",
+                    retry_after=reading.retry_after,
+                )
+            case Meaning.PASSING:
+                return ServerBusy(
+                    f"the server has a passing fault: {said}; it is tried again by itself",
+                    retry_after=reading.retry_after,
+                )
+            case Meaning.CREDENTIALS:
+                return CredentialsRefused(
+                    f"the server refused the user name or the password: {said}; correct the Secret"
+                )
+            case Meaning.UNSUITABLE:
+                return ServerUnsuitable(f"the server does not let this account in: {said}; ask who runs the server")
+            case _:
+                return None
+
+
+def violation(what: str) -> ServerViolation:
+    """`what` completes "the server …" and never quotes it: the words may be those of a message."""
+    return ServerViolation(f"the server {what}; the connection was dropped and is opened anew at the next try")
+
+
+def too_large(limit: int) -> ServerViolation:
+    """A message beyond what is archived at all; its octets are not even read."""
+    return ServerViolation(
+        f"the server announced a message of more than {limit // 1024**2} MiB, which is more than archivmail takes; "
+        "remove it from the folder, or exclude the folder",
+        reason=Reason.MESSAGE_TOO_LARGE,
+    )
+
+
+def broken(error: OSError) -> ConnectionLost:
+    """A connection that broke, in words without the numbers of the operating system."""
+    if isinstance(error, ssl.SSLError):
+        what = "the encrypted connection to the server broke"
+    else:
+        what = f"the connection to the server broke ({(error.strerror or type(error).__name__).lower()})"
+    return ConnectionLost(f"{what}; it is tried again by itself")

@@ -1,0 +1,216 @@
+"""UID FETCH: octets with their facts, each message handed over as soon as it is complete (RFC 9051 §6.4.5).
+
+A message is told by its UID and by nothing else, and only when it was asked for: octets without a UID or under one that
+nobody asked for are passed over (trap 38). BODY.PEEK[] in a folder opened by EXAMINE changes no flag (trap 32).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from archivmail.decide.replies import Meaning, read
+from archivmail.imap import replies
+from archivmail.imap.bodies import MemoryBody, SpooledBody, WireBody
+from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
+from archivmail.imap.faults import Faults
+from archivmail.imap.limits import Limits
+from archivmail.imap.replies import BODY, Data, Status
+from archivmail.imap.tokens import String, upper
+from archivmail.model.message import FetchedMessage, Refused, Sighting
+from archivmail.model.uidset import Uid, UidSet
+
+Deliver = Callable[[FetchedMessage], None]
+_FACTS = frozenset({b"FLAGS", b"INTERNALDATE"})
+
+
+def command_sets(uids: UidSet, max_chars: int) -> Iterator[tuple[UidSet, bytes]]:
+    """The UIDs in ascending sets whose text stays within `max_chars` (trap 49)."""
+    ranges: list[tuple[int, int]] = []
+    text = ""
+    for low, high in uids.ranges:
+        piece = str(low) if low == high else f"{low}:{high}"
+        if ranges and len(text) + 1 + len(piece) > max_chars:
+            yield UidSet(ranges), text.encode("ascii")
+            ranges, text = [], ""
+        ranges.append((low, high))
+        text = f"{text},{piece}" if text else piece
+    if ranges:
+        yield UidSet(ranges), text.encode("ascii")
+
+
+class Fetching:
+    """FETCH on one dialogue."""
+
+    def __init__(self, dialogue: Dialogue, faults: Faults, limits: Limits, capabilities: frozenset[str]) -> None:
+        self._dialogue = dialogue
+        self._faults = faults
+        self._limits = limits
+        if "OBJECTID" in capabilities:
+            self._id_item = b" EMAILID"  # RFC 8474
+        elif "X-GM-EXT-1" in capabilities:
+            self._id_item = b" X-GM-MSGID"
+        else:
+            self._id_item = b""
+
+    def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
+        """Facts without octets. Empty, at no cost, when the server has no immutable ids."""
+        found: dict[Uid, dict[bytes, object]] = {}
+        if not self._id_item:
+            return {}
+        for wanted, text in command_sets(uids, self._limits.command_chars):
+
+            def hear(response: Status | Data, wanted: UidSet = wanted) -> None:
+                told = _items(response)
+                uid = replies.uid_of(told) if told else None
+                if told and uid in wanted:
+                    assert uid is not None
+                    found.setdefault(uid, {}).update(told)
+
+            answer = self._dialogue.run(b"UID FETCH %b (UID FLAGS INTERNALDATE%b)" % (text, self._id_item), hear)
+            self._refusal(answer)  # only session-wide ones count: what is not told is fetched
+        return {uid: replies.sighting(uid, told) for uid, told in found.items()}
+
+    def fetch(self, uids: UidSet, deliver: Deliver) -> Refused | None:
+        """Octets and facts; see the port. The first refusal is the answer, but every set is asked for."""
+        refused: Refused | None = None
+        for wanted, text in command_sets(uids, self._limits.command_chars):
+            batch = _Batch(wanted, deliver, self._limits)
+            command = b"UID FETCH %b (UID FLAGS INTERNALDATE%b BODY.PEEK[])" % (text, self._id_item)
+            try:
+                answer = self._dialogue.run(command, batch.hear, wanted=batch.wants)
+                batch.finish()
+            finally:
+                batch.close()
+            refused = refused or self._refusal(answer)
+            if batch.empty:
+                self._deliver_empty(batch, deliver)
+        return refused
+
+    def _deliver_empty(self, batch: "_Batch", deliver: Deliver) -> None:
+        """No octets are a message only where the server says that its size is 0 (trap 34)."""
+        confirmed: set[Uid] = set()
+
+        def hear(response: Status | Data) -> None:
+            told = _items(response)
+            uid = replies.uid_of(told) if told else None
+            if told and uid in batch.empty and told.get(b"RFC822.SIZE") == b"0":
+                assert uid is not None
+                confirmed.add(uid)
+
+        for _, text in command_sets(UidSet.of(batch.empty), self._limits.command_chars):
+            self._refusal(self._dialogue.run(b"UID FETCH %b (UID RFC822.SIZE)" % text, hear))
+        for uid in sorted(confirmed):
+            deliver(FetchedMessage(batch.empty[uid], MemoryBody(b"")))
+
+    def _refusal(self, answer: Status) -> Refused | None:
+        if answer.is_ok:
+            return None
+        error = self._faults.whole_session(answer)
+        if error is not None:
+            raise error
+        if read(answer.code, answer.text).meaning is Meaning.GONE:
+            return None  # RFC 5530 EXPUNGEISSUED: what is missing is looked for by SEARCH
+        return Refused(answer.code, self._faults.said(answer))
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What was told of one UID so far; complete when nothing is missing."""
+
+    told: dict[bytes, object]
+    body: WireBody | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.body is not None and self.told.keys() >= _FACTS
+
+
+class _Batch:
+    """The messages of one command: items may come in any order and in several responses (trap 39)."""
+
+    def __init__(self, wanted: UidSet, deliver: Deliver, limits: Limits) -> None:
+        self.empty: dict[Uid, Sighting] = {}
+        """Messages that came with no octets at all."""
+        self._wanted = wanted
+        self._deliver = deliver
+        self._limits = limits
+        self._pending: dict[Uid, _Pending] = {}
+        self._waiting_bytes = 0
+        self._done: set[Uid] = set()
+
+    def wants(self, uid: Uid | None) -> bool:
+        """Octets are worth reading when their UID is asked for, or not known yet."""
+        return uid is None or (uid in self._wanted and uid not in self._done)
+
+    def hear(self, response: Status | Data) -> None:
+        told = _items(response)
+        if told is None:
+            return
+        body = _body(told.pop(BODY, None))
+        uid = replies.uid_of(told)
+        if uid is None or uid not in self._wanted or uid in self._done:
+            if body is not None:
+                body.close()
+            return
+        pending = self._pending.get(uid)
+        if pending is None:
+            pending = self._pending[uid] = _Pending(told)
+        else:
+            pending.told.update(told)
+        self._take(pending, body)
+        if pending.is_complete:
+            self._hand_over(uid)
+        elif self._waiting_bytes > self._limits.waiting_bytes:
+            self.finish()
+
+    def finish(self) -> None:
+        """Hand over what is as complete as it gets."""
+        for uid in [uid for uid, pending in self._pending.items() if pending.body is not None]:
+            self._hand_over(uid)
+
+    def close(self) -> None:
+        """Give back what was not handed over."""
+        for pending in self._pending.values():
+            if pending.body is not None:
+                pending.body.close()
+        self._pending.clear()
+
+    def _take(self, pending: _Pending, body: WireBody | None) -> None:
+        if body is None:
+            return
+        if pending.body is not None:
+            body.close()  # told twice: the first counts
+            return
+        pending.body = body
+        self._waiting_bytes += body.size
+
+    def _hand_over(self, uid: Uid) -> None:
+        pending = self._pending.pop(uid)
+        body = pending.body
+        assert body is not None
+        self._waiting_bytes -= body.size
+        self._done.add(uid)
+        sighting = replies.sighting(uid, pending.told)
+        if not body.size:
+            self.empty[uid] = sighting
+            return
+        try:
+            self._deliver(FetchedMessage(sighting, body))
+        finally:
+            body.close()
+
+
+def _items(response: Status | Data) -> dict[bytes, object] | None:
+    return replies.items(response.values) if isinstance(response, Data) and response.word in FETCH_WORDS else None
+
+
+def _body(value: object) -> WireBody | None:
+    """Octets in whatever form an nstring came: literal, quoted, atom; NIL is none (traps 34, 41). Raises BadReply."""
+    if isinstance(value, MemoryBody | SpooledBody):
+        return value
+    if isinstance(value, String):
+        return MemoryBody(bytes(value))
+    if not isinstance(value, bytes) or upper(value) == b"NIL":
+        return None
+    if value.startswith((b"{", b"~{")):
+        raise replies.BadReply("announced a literal of no possible size")  # trap 79
+    return MemoryBody(value)

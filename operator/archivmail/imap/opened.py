@@ -1,0 +1,182 @@
+"""The folder that is open: EXAMINE, what the server says of it since, and its UIDs (RFC 9051 §6.3.3, §6.4.4)."""
+
+import itertools
+
+from archivmail.imap import names, replies
+from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
+from archivmail.imap.faults import Faults, violation
+from archivmail.imap.limits import Limits
+from archivmail.imap.listing import is_limited
+from archivmail.imap.replies import Data, Status
+from archivmail.imap.tokens import words
+from archivmail.model.errors import ConnectionLost, FolderRefused
+from archivmail.model.folder import Folder, FolderName, Snapshot
+from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
+
+_LIMITED_CODES = frozenset({"MESSAGELIMIT", "UIDREQUIRED"})
+_MORE_THAN_COUNTED = 1_000_000  # a folder grows while it is read; by that much in a moment it does not
+
+
+class Opened:
+    """Opens folders one after the other on one dialogue and keeps what the server tells of the one that is open."""
+
+    def __init__(self, dialogue: Dialogue, faults: Faults, limits: Limits, capabilities: frozenset[str]) -> None:
+        self.name: FolderName | None = None
+        self._dialogue = dialogue
+        self._faults = faults
+        self._limits = limits
+        self._capabilities = capabilities
+        self._forget()
+
+    def _forget(self) -> None:
+        self._messages = 0
+        self._uid_validity: UidValidity | None = None
+        self._uid_next: Uid | None = None
+        self._is_limited = False
+
+    # --- what the server tells ---------------------------------------------------------------------------------------
+
+    def listen(self, response: Status | Data) -> None:
+        """Hear every response of the session. Raises ConnectionLost when UIDs no longer mean what they meant."""
+        if isinstance(response, Status):
+            self._hear_code(response)
+        elif response.word == b"EXISTS" and response.number is not None:
+            # While the folder is opened the highest counts: Zimbra sends 500, 1000, 1500, 1623 (trap 28).
+            self._messages = max(self._messages, response.number)
+        elif response.word == b"EXPUNGE":
+            self._messages = max(0, self._messages - 1)
+        elif response.word == b"VANISHED":
+            self._vanished(response)
+
+    def _hear_code(self, said: Status) -> None:
+        value = said.number if said.number is not None and said.number <= MAX_UID else None
+        match said.code:
+            case "CLOSED":  # RFC 9051 §7.1: what came before was about the folder opened before (trap 80)
+                self._forget()
+            case "UIDVALIDITY" if value:
+                if self.name is not None and self._uid_validity not in {None, value}:  # trap 11
+                    raise ConnectionLost(
+                        "the server renumbered the folder while it was being read; the next try starts it over"
+                    )
+                self._uid_validity = UidValidity(value)
+            case "UIDNEXT" if value:
+                self._uid_next = Uid(value)
+            case code if code in _LIMITED_CODES:
+                self._is_limited = True
+            case _:
+                pass
+
+    def _vanished(self, response: Data) -> None:
+        values = response.values or words(response.text)
+        if len(values) == 1 and isinstance(values[0], bytes):  # RFC 7162 §3.2.10: (EARLIER) changes no count
+            gone = UidSet(replies.sequence_set(values[0]))
+            self._messages = max(0, self._messages - len(gone))
+
+    # --- EXAMINE -----------------------------------------------------------------------------------------------------
+
+    def examine(self, folder: Folder) -> Snapshot:
+        """Open read-only. Raises FolderRefused."""
+        command = names.command(b"EXAMINE", folder.name)
+        if command is None:
+            raise FolderRefused("the name of the folder holds a NUL, which no IMAP command can carry; rename it")
+        self.name = None
+        self._forget()
+        answer = self._dialogue.run(command)
+        if not answer.is_ok:
+            raise self._faults.folder_refused(answer, "open the folder")
+        self.name = folder.name
+        return Snapshot(
+            uid_validity=self._uid_validity,
+            uid_next=self._uid_next,
+            messages=self._messages,
+            limited=self._is_limited or is_limited(self._messages, self._capabilities),
+        )
+
+    # --- UIDs --------------------------------------------------------------------------------------------------------
+
+    def uids(self) -> UidSet:
+        """Every UID, asked for in windows when there are many, and in another way when some are missing.
+
+        A search may be refused, cut short or unanswered (traps 19 to 23); its result is held against the number of
+        messages, and where it falls short UID FETCH lists them too.
+        """
+        found = self._searched()
+        if found is None or len(found) < self._messages:
+            found = self._fetched(found)
+        if len(found) > 2 * self._messages + _MORE_THAN_COUNTED:
+            raise violation("listed far more messages than the folder holds")
+        return found
+
+    def _searched(self) -> UidSet | None:
+        """None when the server refuses to search."""
+        ways = [b"UID SEARCH RETURN (ALL) ", b"UID SEARCH "]
+        if not self._capabilities & {"ESEARCH", "IMAP4REV2"}:
+            del ways[0]
+        windows = self._windows()
+        for way in ways:
+            results = [self._search(way + window) for window in windows]
+            if None not in results:
+                return UidSet([pair for result in results for pair in result or ()])
+        return None
+
+    def _windows(self) -> list[bytes]:
+        """Search keys that together match every message, each some 50,000 of them."""
+        step = self._limits.search_window
+        if self._messages <= step:
+            return [b"ALL"]
+        # Sequence numbers serve only to find where to cut: any cuts are right, as the ranges leave nothing out.
+        cuts: list[int] = []
+
+        def hear(response: Status | Data) -> None:
+            if isinstance(response, Data) and response.word in FETCH_WORDS:
+                uid = replies.uid_of(replies.items(response.values))
+                if uid is not None:
+                    cuts.append(uid)
+
+        for first in range(step, self._messages, step * 100):
+            numbers = range(first, min(self._messages, first + step * 100), step)
+            self._dialogue.run(b"FETCH %b (UID)" % b",".join(b"%d" % each for each in numbers), hear)
+        bounds = [0, *sorted({cut for cut in cuts if cut < MAX_UID})]
+        ranges = [b"UID %d:%d" % (low + 1, high) for low, high in itertools.pairwise(bounds)]
+        return [*ranges, b"UID %d:*" % (bounds[-1] + 1)]
+
+    def _search(self, command: bytes) -> list[tuple[int, int]] | None:
+        found: list[tuple[int, int]] = []
+        tag = self._dialogue.next_tag
+
+        def hear(response: Status | Data) -> None:
+            if isinstance(response, Status):
+                return
+            if response.word == b"SEARCH":  # none, one or several of them (traps 19, 20)
+                found.extend(UidSet.of(set(replies.search(response.text))).ranges)
+            elif response.word == b"ESEARCH":
+                found.extend(replies.esearch(response.text, tag) or ())
+
+        answer = self._dialogue.run(command, hear, max_line=self._limits.search_line_bytes)
+        if answer.is_ok:
+            return found
+        error = self._faults.whole_session(answer)
+        if error is not None:
+            raise error
+        return None
+
+    def _fetched(self, searched: UidSet | None) -> UidSet:
+        uids: set[int] = set()
+
+        def hear(response: Status | Data) -> None:
+            if isinstance(response, Data) and response.word in FETCH_WORDS:
+                uid = replies.uid_of(replies.items(response.values))
+                if uid is not None:
+                    uids.add(uid)
+
+        if searched is None or self._messages:
+            answer = self._dialogue.run(b"UID FETCH 1:* (UID)", hear)
+            # RFC 3501 lets a server answer NO or BAD to 1:* in an empty folder.
+            if not answer.is_ok and searched is None and self._messages:
+                raise self._faults.folder_refused(answer, "list the messages of the folder")
+        return (searched or UidSet()) | UidSet.of(uids)
+
+    @property
+    def messages(self) -> int:
+        """EXISTS as of now."""
+        return self._messages

@@ -1,0 +1,204 @@
+"""One authenticated session with a mail server: what the sync ports call `MailServer` and `Connect`.
+
+It reads only: EXAMINE, PEEK, and no command that changes anything. After an error that concerns more than one folder
+the connection is closed and never used again (trap 81).
+"""
+
+import imaplib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from archivmail.imap import tls
+from archivmail.imap.dialogue import Dialogue
+from archivmail.imap.excerpts import Excerpts
+from archivmail.imap.faults import Faults, broken, violation
+from archivmail.imap.fetching import Fetching
+from archivmail.imap.limits import Limits
+from archivmail.imap.listing import Listing
+from archivmail.imap.login import TokenSource, log_in
+from archivmail.imap.opened import Opened
+from archivmail.imap.replies import Data, Status
+from archivmail.imap.wire import Client
+from archivmail.model.account import Credentials, Endpoint, Origin, TlsMode
+from archivmail.model.errors import ArchivmailError, FolderRefused, TlsRefused
+from archivmail.model.folder import Folder, FolderName, Snapshot
+from archivmail.model.message import FetchedMessage, Refused, Sighting
+from archivmail.model.uidset import Uid, UidSet
+
+MAX_ALERTS = 10
+
+
+def connect(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    should_stop: Callable[[], bool],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    token: TokenSource | None = None,
+) -> "Session":
+    """Connect, start TLS as asked, and log in once.
+
+    Raises CredentialsRefused, SecretMissing, TlsRefused, ServerUnsuitable, ConnectionLost, ServerBusy, ServerViolation
+    and Aborted. `token` gives access tokens for OAuth; without it the one in the credentials is used.
+    """
+    faults = Faults(Excerpts(credentials))
+    heard: list[Status] = []
+    client = _greeted(endpoint, limits, faults, should_stop, heard)
+    try:
+        _encrypt(client, endpoint)
+        if client.wire.state != "AUTH":  # PREAUTH needs no login
+            log_in(client, credentials, token)
+        return Session(client, endpoint, credentials, limits, faults)
+    except BaseException:
+        client.wire.shutdown()
+        raise
+
+
+def _greeted(
+    endpoint: Endpoint, limits: Limits, faults: Faults, should_stop: Callable[[], bool], heard: list[Status]
+) -> Client:
+    try:
+        return Client(endpoint, limits, faults, should_stop, heard)
+    except (imaplib.IMAP4.error, UnicodeError):
+        raise violation("greets in a way that is not IMAP4") from None
+    except OSError as error:
+        raise broken(error) from error
+
+
+def _encrypt(client: Client, endpoint: Endpoint) -> None:
+    """STARTTLS, or nothing where it is not asked for. No word of the login is sent before (traps 95, 97)."""
+    if endpoint.tls is not TlsMode.START_TLS:
+        return
+    if client.wire.state == "AUTH":
+        raise TlsRefused(
+            "the server lets everybody in before encryption begins (PREAUTH), so nothing was sent; "
+            "check the network between here and the server, or set spec.tls.mode to Implicit"
+        )
+    if "STARTTLS" not in client.wire.capabilities:
+        raise TlsRefused(
+            "the server offers no STARTTLS, so no password was sent; set spec.tls.mode to Implicit, "
+            "or check the network between here and the server"
+        )
+    try:
+        client.starttls(tls.context_for(endpoint))
+    except imaplib.IMAP4.error:
+        raise violation("answered STARTTLS in a way that cannot be read") from None
+
+
+class Session:
+    """Satisfies `sync.ports.MailServer`. Not for two threads at once."""
+
+    def __init__(
+        self, client: Client, endpoint: Endpoint, credentials: Credentials, limits: Limits, faults: Faults
+    ) -> None:
+        self._origin = Origin(endpoint.host, endpoint.port, credentials.username)
+        self._limits = limits
+        self._faults = faults
+        self._stream = client.wire.stream
+        self._alerts: dict[str, None] = {}
+        self._is_usable = True
+        for said in client.wire.heard:
+            self._keep_alert(said)
+        self._dialogue = Dialogue(self._stream, faults, limits, self._listen)
+        self._opened: Opened | None = None
+        # RFC 9051 §6.1.1: what a server can do changes with the login, and not every server says so (traps 77, 78).
+        self.capabilities = self._asked_capabilities()
+        parts = (self._dialogue, faults, limits, self.capabilities)
+        self._listing = Listing(*parts)
+        self._opened = Opened(*parts)
+        self._fetching = Fetching(*parts)
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """[ALERT] texts, each once, at most 10, cleaned."""
+        return tuple(self._alerts)
+
+    @property
+    def received_bytes(self) -> int:
+        """Octets from the server, TLS taken off."""
+        return self._stream.received
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def folders(self) -> list[Folder]:
+        with self._guard():
+            return self._listing.folders()
+
+    def status(self, folders: Iterable[Folder]) -> dict[FolderName, Snapshot]:
+        with self._guard():
+            return self._listing.status(folders, self._folder.name)
+
+    def examine(self, folder: Folder) -> Snapshot:
+        with self._guard():
+            return self._folder.examine(folder)
+
+    def uids(self) -> UidSet:
+        with self._guard():
+            return self._folder.uids()
+
+    def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
+        with self._guard():
+            return self._fetching.sightings(uids)
+
+    def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
+        with self._guard():
+            return self._fetching.fetch(uids, deliver)
+
+    def close(self) -> None:
+        """LOGOUT, and no longer than a second for the answer. Never raises."""
+        if self._is_usable:
+            self._is_usable = False
+            self._stream.hurry(self._limits.close_s)
+            with suppress(ArchivmailError):  # BYE is how it ends
+                self._dialogue.run(b"LOGOUT")
+        self._stream.close()
+
+    # --- within ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _folder(self) -> Opened:
+        assert self._opened is not None
+        return self._opened
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """A refused folder leaves the session as it is; anything else ends it."""
+        if not self._is_usable:
+            raise violation("is no longer connected")
+        try:
+            yield
+        except FolderRefused:
+            raise
+        except BaseException:
+            self._is_usable = False
+            self._stream.close()
+            raise
+
+    def _asked_capabilities(self) -> frozenset[str]:
+        found: set[str] = set()
+
+        def hear(response: Status | Data) -> None:
+            if isinstance(response, Data) and response.word == b"CAPABILITY":
+                found.update(response.text.decode("ascii", "replace").upper().split())
+
+        answer = self._dialogue.run(b"CAPABILITY", hear)
+        error = None if answer.is_ok else self._faults.whole_session(answer)
+        if error is not None:
+            raise error
+        return frozenset(found)
+
+    def _listen(self, response: Status | Data) -> None:
+        if isinstance(response, Status):
+            self._keep_alert(response)
+        if self._opened is not None:
+            self._opened.listen(response)
+
+    def _keep_alert(self, said: Status) -> None:
+        if said.code == "ALERT" and len(self._alerts) < MAX_ALERTS:
+            text = self._faults.excerpt(said.text)
+            if text:
+                self._alerts[text] = None
