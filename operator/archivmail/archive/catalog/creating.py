@@ -8,24 +8,25 @@ from pathlib import Path
 
 from archivmail.archive.catalog.database import Database, ensure_revision
 from archivmail.archive.catalog.dialects import url_of
+from archivmail.archive.durability import Durability
 
 _MODE = 0o640  # subjects and addresses are in it
 
 
-def create(path: Path) -> None:
+def create(path: Path, durability: Durability) -> None:
     """Make an empty catalog unless there is one. Harmless when another process does so too. Raises OSError."""
-    with _beside(path) as temporary:
-        database = Database(url_of(temporary))
+    with beside(path) as temporary:
+        database = Database(url_of(temporary), is_scratch=True)
         ensure_revision(database)
         database.close()
-        _fsync(temporary)
+        sync_file(temporary, durability)
         with suppress(FileExistsError):
-            os.link(temporary, path)
-    _fsync(path.parent)
+            durability.rename(temporary, path)
+    durability.fsync_dir(path.parent)
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
+def beside(path: Path) -> Iterator[Path]:
     """An empty file in the same directory, removed with what SQLite puts beside it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE))
@@ -35,15 +36,16 @@ def _beside(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
-def remove(path: Path) -> None:
-    """Remove an SQLite file and its log, whichever of them are there."""
-    for suffix in ("", "-wal", "-shm"):
+def remove(path: Path, *, only_beside: bool = False) -> None:
+    """Remove what SQLite puts beside a file, and the file."""
+    for suffix in ("-wal", "-shm") if only_beside else ("-wal", "-shm", ""):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _fsync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def sync_file(path: Path, durability: Durability) -> None:
+    """Make a closed file's content durable. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        durability.fsync(fd)
     finally:
         os.close(fd)

@@ -6,14 +6,18 @@ Any number of readers beside one writer per process. What a transaction wrote is
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from archivmail.archive.catalog.dialects import WRITES, file_of, make_engine
+from archivmail.archive.catalog.sharing import Share
 from archivmail.model.errors import ArchiveUnavailable
+
+CatalogUrl = URL
+"""What other packages may call the URL of a catalog."""
 
 REVISION = "0001"
 """The newest Alembic revision, told here so that opening an up-to-date catalog need not load Alembic."""
@@ -22,12 +26,14 @@ REVISION = "0001"
 class Database:
     """An open catalog. Thread-safe. Methods raise ArchiveUnavailable."""
 
-    def __init__(self, url: URL, *, read_only: bool = False) -> None:
-        """Nothing connects yet."""
+    def __init__(self, url: URL, *, read_only: bool = False, is_scratch: bool = False) -> None:
+        """Nothing connects yet. `is_scratch`: nobody else knows it and it may be lost in a crash."""
         self.url = url
         self.read_only = read_only
-        self._engine: Engine = make_engine(url, read_only=read_only)
+        self._engine: Engine = make_engine(url, read_only=read_only, is_scratch=is_scratch)
         self._writer = threading.RLock()
+        path = None if is_scratch else file_of(url)
+        self._share = None if path is None else Share(path)
 
     @property
     def dialect(self) -> str:
@@ -59,10 +65,22 @@ class Database:
         with translated(self.url):
             return self._engine.connect()
 
-    def close(self) -> None:
-        """Give every idle connection back. Never raises."""
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process has the catalog open meanwhile. Raises RunInProgress. For SQLite only."""
+        with nullcontext() if self._share is None else self._share.alone():
+            yield
+
+    def disconnect(self) -> None:
+        """Give every idle connection back; the next use connects anew. Never raises."""
         with suppress(SQLAlchemyError, sqlite3.Error):
             self._engine.dispose()
+
+    def close(self) -> None:
+        """Disconnect and give the share in the catalog back. Never raises."""
+        self.disconnect()
+        if self._share is not None:
+            self._share.close()
 
 
 def ensure_revision(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ WRITES = "archivmail_writes"
 """Execution option of a connection whose transactions begin as writers."""
 
 _CACHE_KIB = 16 * 1024
+_ROWS_AT_ONCE = 1000
 
 
 def parse_url(text: str) -> URL:
@@ -46,14 +48,14 @@ def url_of(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-def make_engine(url: URL, *, read_only: bool) -> Engine:
+def make_engine(url: URL, *, read_only: bool, is_scratch: bool = False) -> Engine:
     """An engine whose pool grows with the readers. Nothing connects yet. Errors show no parameters: they are mail."""
     path = file_of(url)
     if path is None:
         return create_engine(url, pool_pre_ping=True, max_overflow=-1, hide_parameters=True)
     engine = create_engine(
         "sqlite://",
-        creator=lambda: _connect(path, read_only=read_only),
+        creator=lambda: _connect(path, read_only=read_only, is_scratch=is_scratch),
         poolclass=QueuePool,
         max_overflow=-1,
         hide_parameters=True,
@@ -62,7 +64,7 @@ def make_engine(url: URL, *, read_only: bool) -> Engine:
     return engine
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, read_only: bool, is_scratch: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         _uri(path, read_only=read_only),
         uri=True,
@@ -76,7 +78,8 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit is durable when it returns (design §1, invariant 5)
+        # FULL: a commit is durable when it returns (design §1, invariant 5).
+        connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
     return connection
 
 
@@ -115,8 +118,18 @@ class HotStatement:
         self._cursor = connection.connection.cursor()
         self._execute = self._cursor.execute
 
-    def rows(self, **parameters: object) -> list[tuple[Any, ...]]:
-        """Run it. Raises the driver's errors."""
-        values = parameters if self._order is None else tuple(parameters[name] for name in self._order)
-        self._execute(self._sql, values)
-        return list(self._cursor.fetchall())
+    def first(self, **parameters: object) -> tuple[Any, ...] | None:
+        """Run it for its first row. Raises the driver's errors."""
+        self._execute(self._sql, self._values(parameters))
+        row = self._cursor.fetchone()
+        self._cursor.fetchall()  # an unfinished statement would hold its snapshot
+        return row
+
+    def each(self, **parameters: object) -> Iterator[tuple[Any, ...]]:
+        """Run it for all its rows, without holding them. Raises the driver's errors."""
+        self._execute(self._sql, self._values(parameters))
+        while rows := self._cursor.fetchmany(_ROWS_AT_ONCE):
+            yield from rows
+
+    def _values(self, parameters: dict[str, object]) -> Any:
+        return parameters if self._order is None else [parameters[name] for name in self._order]

@@ -113,6 +113,7 @@ contents = _table(
     # sha256 first: one index serves the look-up within an account and that of a shortened id in all of them.
     UniqueConstraint("sha256", "account_id"),
     Index("ix_contents_pack_id", "pack_id"),
+    Index("ix_contents_sent_s", "sent_s"),  # newest first, whatever the query
     Index("ix_contents_waiting", "id", sqlite_where=text("indexed = 0"), postgresql_where=text("indexed = 0")),
 )
 

@@ -5,65 +5,23 @@ of the file, the final name without replacing anything, fsync of the directory (
 A temporary file is locked while its writer lives, so whoever takes the account later knows the dead ones.
 """
 
-import errno
 import fcntl
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
+from archivmail.archive.durability import Durability, SystemDurability, make_directories
 from archivmail.archive.packs.faults import translated
 from archivmail.archive.packs.names import is_pack_name
 from archivmail.archive.packs.stores import StoredPack
 from archivmail.model.errors import ArchiveDamaged
 
-DIRECTORY_MODE = 0o750
 PACK_MODE = 0o440  # written once, never changed; readable by the group for backups
 
 _TEMPORARY = ".tmp"
 _BUFFER = 256 * 1024
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
-
-class Durability(Protocol):
-    """The calls whose order is the promise; tests record them or let them fail."""
-
-    def fsync(self, fd: int) -> None: ...
-
-    def rename(self, temporary: Path, final: Path) -> None:
-        """Give the file its name; raises FileExistsError rather than replace another."""
-        ...
-
-    def fsync_dir(self, directory: Path) -> None: ...
-
-
-class SystemDurability:
-    """What the kernel gives."""
-
-    def fsync(self, fd: int) -> None:
-        os.fsync(fd)
-
-    def rename(self, temporary: Path, final: Path) -> None:
-        try:
-            os.link(temporary, final)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            # A file system without hard links: names hold 48 random bits, so this replaces nothing either.
-            if final.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
-            temporary.rename(final)
-        else:
-            temporary.unlink()
-
-    def fsync_dir(self, directory: Path) -> None:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 class LocalStore:
@@ -177,17 +135,6 @@ class LocalDraft:
             self._temporary.unlink(missing_ok=True)
         with suppress(OSError):
             self._file.raw.close()  # past the buffer: what is thrown away need not be written first
-
-
-def make_directories(directory: Path, durability: Durability) -> None:
-    """Create a directory and its parents so that they survive a power cut. Raises OSError."""
-    missing = []
-    while not directory.is_dir():
-        missing.append(directory)
-        directory = directory.parent
-    for path in reversed(missing):
-        path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        durability.fsync_dir(path.parent)
 
 
 def _remove_if_dead(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import os
 
+from archivmail.archive.durability import Durability, SystemDurability, make_directories
 from archivmail.archive.packs.faults import translated
-from archivmail.archive.packs.local import Durability, LocalStore, SystemDurability, make_directories
+from archivmail.archive.packs.local import LocalStore
 from archivmail.archive.packs.stores import PackStore, directory_of
 from archivmail.model.errors import ArchiveUnavailable
 

@@ -77,11 +77,17 @@ def scan(source: Source, listed: list[Frame]) -> Iterator[Member | Damage]:
     yield from _end(decompressor, source, listed[-1])
 
 
-def content(source: Source, frame: Frame) -> Iterator[bytes]:
-    """The raw octets of one member, in pieces. Raises ArchiveDamaged, at the latest after the last piece."""
-    octets = source.read_at(frame.offset, frame.length) if _is_small(frame) else None
+def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
+    """The raw octets of the member whose frame lies there, in pieces.
+
+    Raises ArchiveDamaged, at the latest after the last piece: only the whole proves itself.
+    """
+    octets = source.read_at(offset, length) if length <= WINDOW else None
     decompressor = zstandard.ZstdDecompressor()
     try:
+        if octets is not None and zstandard.frame_content_size(octets) > 2 * WINDOW:
+            octets = None
+        frame = Frame(offset, length, 0 if octets is None else zstandard.frame_content_size(octets))
         read = _opened(decompressor, source, frame, octets)
         header = parse(read)
         if header is None:

@@ -120,6 +120,7 @@ def _contents() -> None:
         sqlite_strict=True,
     )
     index("contents", "pack_id")
+    index("contents", "sent_s")
     index("contents", "id", where="indexed = 0", name="ix_contents_waiting")
 
 

@@ -1,0 +1,189 @@
+"""The archive as the rest of the program sees it: packs and their catalog together. Thin: every method is one call."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from archivmail.archive import index
+from archivmail.archive.catalog import accounts, indexing, passes, reading, trail
+from archivmail.archive.catalog.adopting import adopt
+from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.indexing import Waiting
+from archivmail.archive.catalog.querytext import Query
+from archivmail.archive.catalog.search import Cursor, Hit, search
+from archivmail.archive.locking import AccountLocks
+from archivmail.archive.packs.names import PackNames, account_prefix
+from archivmail.archive.packs.stores import PackStore
+from archivmail.archive.reader import NearbyReader, Reader
+from archivmail.archive.rebuild import rebuild
+from archivmail.archive.rows import ArchivedMessage, AuditEntry, PlacementRow
+from archivmail.archive.values import RebuildReport, VerifyReport
+from archivmail.archive.verify import Progress, verify
+from archivmail.archive.writer import AccountWriter
+from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchiveUnavailable
+from archivmail.model.folder import FolderState
+from archivmail.model.message import ContentId
+from archivmail.model.notices import AuditEvent
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Archive:
+    """An open archive. Thread-safe but for `rebuild`. Methods raise ArchiveUnavailable."""
+
+    def __init__(
+        self,
+        store: PackStore,
+        database: Database,
+        locks: AccountLocks,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        milliseconds: Callable[[], int] = _milliseconds,
+    ) -> None:
+        """Made by `opening.open_archive`."""
+        self._store, self._database, self._locks = store, database, locks
+        self._clock, self._milliseconds = clock, milliseconds
+        self._reader = Reader(database, store)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def take(self, ref: AccountRef) -> AccountWriter:
+        """The account for one run. Raises RunInProgress."""
+        if self._database.read_only:
+            raise ArchiveUnavailable("The archive is opened read-only; open it for writing to archive an account.")
+        self._locks.take(ref)
+        try:
+            with self._database.writing() as connection:
+                account = accounts.ensure_account(connection, ref)
+            self._store.sweep(account_prefix(ref))
+            newest = adopt(self._database, self._store, ref, account)
+            return AccountWriter(
+                ref,
+                account,
+                database=self._database,
+                store=self._store,
+                names=PackNames(ref, milliseconds=self._milliseconds, after=newest),
+                clock=self._clock,
+                release=lambda: self._locks.release(ref),
+            )
+        except BaseException:
+            self._locks.release(ref)
+            raise
+
+    def save_account_status(self, ref: AccountRef, document: dict[str, object]) -> None:
+        """Replace the account's status, a JSON object."""
+        with self._database.writing() as connection:
+            accounts.save_status(connection, ref, document)
+
+    def record(self, event: AuditEvent) -> None:
+        """Append to the audit trail."""
+        with self._database.writing() as connection:
+            trail.append(connection, event, self._clock())
+
+    def drain_index(self, *, max_messages: int = 500, should_stop: Callable[[], bool] = lambda: False) -> int:
+        """Index messages that wait; the number done, 0 when none is left."""
+        reader = NearbyReader(self._store)
+        try:
+            return index.drain(
+                self._database,
+                lambda waiting, limit: reader.beginning(_location(waiting), limit),
+                max_messages=max_messages,
+                should_stop=should_stop,
+            )
+        finally:
+            reader.close()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[AccountRef]:
+        """Every account that was ever taken, by namespace and name."""
+        with self._database.reading() as connection:
+            return accounts.all_accounts(connection)
+
+    def account_status(self, ref: AccountRef) -> dict[str, object] | None:
+        """The status saved last."""
+        with self._database.reading() as connection:
+            return accounts.status_of(connection, ref)
+
+    def folder_states(self, ref: AccountRef) -> list[tuple[str, FolderState]]:
+        """The decoded name and the state of every folder that was passed."""
+        with self._database.reading() as connection:
+            account = accounts.find_account(connection, ref)
+            return [] if account is None else passes.states(connection, account)
+
+    def search(
+        self,
+        query: Query,
+        *,
+        namespace: str | None = None,
+        account: str | None = None,
+        limit: int = 50,
+        before: Cursor | None = None,
+    ) -> list[Hit]:
+        """Messages that match, newest first."""
+        with self._database.reading() as connection:
+            return search(connection, query, namespace=namespace, account=account, limit=limit, before=before)
+
+    def index_backlog(self) -> int:
+        """Messages that a search cannot find yet."""
+        with self._database.reading() as connection:
+            return indexing.backlog(connection)
+
+    def resolve(self, prefix: str) -> ContentId:
+        """The content whose id begins so. Raises SpecInvalid when there is none, or more than one."""
+        return self._reader.resolve(prefix)
+
+    def message(self, content_id: ContentId) -> ArchivedMessage:
+        """Raises SpecInvalid when there is no such message."""
+        return self._reader.message(content_id)
+
+    def octets(self, content_id: ContentId) -> Iterator[bytes]:
+        """The exact octets. Raises SpecInvalid, and ArchiveDamaged, at the latest after the last piece."""
+        return self._reader.octets(content_id)
+
+    def placements(
+        self, *, namespace: str | None = None, account: str | None = None, query: Query | None = None
+    ) -> Iterator[PlacementRow]:
+        """Every sighting, in an order that never changes. One snapshot; memory does not grow with them."""
+        with self._database.reading() as connection:
+            yield from reading.all_placements(connection, namespace=namespace, account=account, query=query)
+
+    def audit_entries(self) -> Iterator[AuditEntry]:
+        """The trail, oldest first, each entry checked."""
+        with self._database.reading() as connection:
+            yield from trail.entries(connection)
+
+    # --- care --------------------------------------------------------------------------------------------------------
+
+    def verify(self, *, full: bool = False, progress: Progress | None = None) -> VerifyReport:
+        """Compare packs and catalog both ways; `full` reads and hashes every message."""
+        return verify(self._database, self._store, self._locks, full=full, progress=progress)
+
+    def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
+        """Make the catalog anew from the packs alone. Raises RunInProgress while anything else uses it."""
+        return rebuild(self._database, self._store, self._locks, progress=progress)
+
+    def close(self) -> None:
+        """Never raises."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _location(waiting: Waiting) -> reading.Location:
+    return reading.Location(waiting.pack, waiting.frame_offset, waiting.frame_length)

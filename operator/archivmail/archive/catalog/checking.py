@@ -1,0 +1,185 @@
+"""What `verify` asks the catalog, pack by pack, so that no question grows with the archive."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+
+from archivmail.archive.catalog.accounts import find_account
+from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements
+from archivmail.archive.packs.facts import Facts
+from archivmail.model.account import AccountRef
+from archivmail.model.message import ContentId
+from archivmail.model.uidset import Uid, UidValidity
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPack:
+    key: int
+    name: str
+    size: int
+    members: int
+    account: AccountRef
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContent:
+    key: int
+    content_id: ContentId
+    size: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """A placement as `verify` names it."""
+
+    account: AccountRef
+    folder: str
+    uid_validity: UidValidity
+    uid: Uid
+
+
+SightingKey = tuple[bytes, str, int, int, bytes]
+"""Folder, origin, UIDVALIDITY, UID and content: what a member and a placement have in common."""
+
+
+def totals(connection: Connection) -> tuple[int, int, int]:
+    """Packs, contents, and the contents' raw octets."""
+    count = connection.execute(select(func.count()).select_from(packs)).scalar_one()
+    messages, octets = connection.execute(select(func.count(), func.coalesce(func.sum(contents.c.size), 0))).one()
+    return count, messages, int(octets)
+
+
+def count_placements(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(placements)).scalar_one()
+
+
+def named(connection: Connection, epoch: int) -> tuple[str, UidValidity]:
+    """The decoded name of an epoch's folder, and its UIDVALIDITY."""
+    wanted = select(folders.c.display, epochs.c.uid_validity).join(epochs).where(epochs.c.id == epoch)
+    row = connection.execute(wanted).one()
+    return row.display, UidValidity(row.uid_validity)
+
+
+def known_packs(connection: Connection, *, after: int, limit: int = _AT_ONCE) -> list[KnownPack]:
+    """The next packs above a key, in its order."""
+    wanted = (
+        select(packs.c.id, packs.c.name, packs.c.size, packs.c.members, accounts.c.namespace, accounts.c.name)
+        .join(accounts, accounts.c.id == packs.c.account_id)
+        .where(packs.c.id > after)
+        .order_by(packs.c.id)
+        .limit(limit)
+    )
+    return [KnownPack(*row[:4], AccountRef(*row[4:])) for row in connection.execute(wanted)]
+
+
+def is_known_pack(connection: Connection, name: str) -> bool:
+    return connection.execute(select(packs.c.id).where(packs.c.name == name)).first() is not None
+
+
+def contents_of(connection: Connection, pack: int) -> list[KnownContent]:
+    """Contents whose octets lie in a pack."""
+    wanted = select(
+        contents.c.id, contents.c.sha256, contents.c.size, contents.c.frame_offset, contents.c.frame_length
+    ).where(contents.c.pack_id == pack)
+    return [KnownContent(row.id, ContentId(bytes(row.sha256)), *row[2:]) for row in connection.execute(wanted)]
+
+
+def sightings_of(connection: Connection, pack: int) -> dict[SightingKey, int]:
+    """Placements that a pack's members record, with their keys."""
+    rows = connection.execute(_keys().where(placements.c.pack_id == pack))
+    return {(bytes(row[1]), row[2], row[3], row[4], bytes(row[5])): row[0] for row in rows}
+
+
+def key_of(facts: Facts) -> SightingKey:
+    """The same of a member."""
+    return facts.folder, str(facts.origin), facts.uid_validity, facts.sighting.uid, facts.content_id
+
+
+def is_known(connection: Connection, facts: Facts) -> bool:
+    """Whether the catalog has the placement that a member records, and so its content, whatever the pack."""
+    account = find_account(connection, facts.account)
+    if account is None:
+        return False
+    wanted = _keys().where(
+        placements.c.account_id == account,
+        contents.c.sha256 == facts.content_id,
+        placements.c.uid == facts.sighting.uid,
+        folders.c.name == facts.folder,
+        epochs.c.origin == str(facts.origin),
+        epochs.c.uid_validity == facts.uid_validity,
+    )
+    return connection.execute(wanted.limit(1)).first() is not None
+
+
+def sighted_in(connection: Connection, pack: int) -> list[Sighted]:
+    """Every placement that needs the pack, for its octets or for its record."""
+    return _sighted(connection, or_(contents.c.pack_id == pack, placements.c.pack_id == pack))
+
+
+def sighted(connection: Connection, content_keys: Iterable[int], placement_keys: Iterable[int]) -> list[Sighted]:
+    """The placements of these contents, and these placements."""
+    found: list[Sighted] = []
+    for keys, column in ((content_keys, placements.c.content_id), (placement_keys, placements.c.id)):
+        for some in _portions(sorted(keys)):
+            found += _sighted(connection, column.in_(some))
+    return found
+
+
+def sample(connection: Connection, keys: Sequence[int]) -> list[tuple[KnownContent, str]]:
+    """Contents with the name of their pack: for each key the first one at or above it."""
+    found: dict[int, tuple[KnownContent, str]] = {}
+    for key in keys:
+        wanted = (
+            select(
+                contents.c.id, contents.c.sha256, contents.c.size, contents.c.frame_offset, contents.c.frame_length,
+                packs.c.name,
+            )
+            .join(packs, packs.c.id == contents.c.pack_id)
+            .where(contents.c.id >= key)
+            .order_by(contents.c.id)
+            .limit(1)
+        )  # fmt: skip
+        row = connection.execute(wanted).first()
+        if row is not None:
+            found[row.id] = (KnownContent(row.id, ContentId(bytes(row.sha256)), *row[2:5]), row.name)
+    return list(found.values())
+
+
+def highest_content(connection: Connection) -> int:
+    """The highest key of a content, 0 when there is none."""
+    return connection.execute(select(func.max(contents.c.id))).scalar() or 0
+
+
+def _keys() -> Select[*tuple[Any, ...]]:
+    return (
+        select(placements.c.id, folders.c.name, epochs.c.origin, epochs.c.uid_validity, placements.c.uid,
+               contents.c.sha256)
+        .select_from(placements)
+        .join(folders, folders.c.id == placements.c.folder_id)
+        .join(epochs, epochs.c.id == placements.c.epoch_id)
+        .join(contents, contents.c.id == placements.c.content_id)
+    )  # fmt: skip
+
+
+def _sighted(connection: Connection, condition: ColumnElement[bool]) -> list[Sighted]:
+    wanted = (
+        select(accounts.c.namespace, accounts.c.name, folders.c.display, epochs.c.uid_validity, placements.c.uid)
+        .select_from(placements)
+        .join(accounts, accounts.c.id == placements.c.account_id)
+        .join(folders, folders.c.id == placements.c.folder_id)
+        .join(epochs, epochs.c.id == placements.c.epoch_id)
+        .join(contents, contents.c.id == placements.c.content_id)
+        .where(condition)
+        .order_by(placements.c.id)
+    )
+    return [Sighted(AccountRef(*row[:2]), *row[2:]) for row in connection.execute(wanted)]
+
+
+def _portions(keys: list[int]) -> Iterable[list[int]]:
+    return (keys[at : at + _AT_ONCE] for at in range(0, len(keys), _AT_ONCE))

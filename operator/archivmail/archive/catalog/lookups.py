@@ -1,0 +1,93 @@
+"""The questions that a run asks once per message or once per folder, kept ready on one connection."""
+
+import sqlite3
+from contextlib import suppress
+
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from archivmail.archive.catalog.database import Database, translated
+from archivmail.archive.catalog.dialects import HotStatement
+from archivmail.archive.catalog.schema import contents, epochs, packs, placements
+from archivmail.model.message import ContentId
+from archivmail.model.uidset import Uid, UidSet
+
+
+class Lookups:
+    """Answers from what is committed. Not thread-safe. Methods raise ArchiveUnavailable."""
+
+    def __init__(self, database: Database, account: int) -> None:
+        self._url = database.url
+        self._account = account
+        self._connection = database.connect()
+        self._content = HotStatement(self._connection, _CONTENT)
+        self._placement = HotStatement(self._connection, _PLACEMENT)
+        self._email_id = HotStatement(self._connection, _EMAIL_ID)
+        self._uids = HotStatement(self._connection, _UIDS)
+
+    def content(self, content_id: ContentId) -> int | None:
+        """The key of a content of this account."""
+        with translated(self._url):
+            row = self._content.first(account=self._account, sha256=content_id)
+        return None if row is None else row[0]
+
+    def has_placement(self, epoch: int, uid: Uid, content: int) -> bool:
+        with translated(self._url):
+            return self._placement.first(epoch=epoch, uid=uid, content=content) is not None
+
+    def content_of_email_id(self, email_id: str, origin: str) -> ContentId | None:
+        with translated(self._url):
+            row = self._email_id.first(account=self._account, email_id=email_id, origin=origin)
+        return None if row is None else ContentId(bytes(row[0]))
+
+    def uids(self, epoch: int) -> UidSet:
+        """UIDs with a placement. Memory grows with the ranges, not with the UIDs."""
+        ranges: list[tuple[int, int]] = []
+        low = high = 0
+        with translated(self._url):
+            for (uid,) in self._uids.each(epoch=epoch):
+                if uid <= high + 1 and high:
+                    high = uid
+                    continue
+                if high:
+                    ranges.append((low, high))
+                low = high = uid
+        if high:
+            ranges.append((low, high))
+        return UidSet(ranges)
+
+    def close(self) -> None:
+        """Never raises."""
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            self._connection.invalidate()  # whatever a statement still holds goes with the connection
+            self._connection.close()
+
+
+def newest_pack(connection: Connection, account: int) -> str:
+    """The name of the account's newest pack, "" when it has none."""
+    wanted = select(func.max(packs.c.name)).where(packs.c.account_id == account)
+    return connection.execute(wanted).scalar() or ""
+
+
+_CONTENT = select(contents.c.id).where(
+    contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account")
+)
+_PLACEMENT = select(placements.c.id).where(
+    placements.c.epoch_id == bindparam("epoch"),
+    placements.c.uid == bindparam("uid"),
+    placements.c.content_id == bindparam("content"),
+)
+_EMAIL_ID = (
+    select(contents.c.sha256)
+    .select_from(placements)
+    .join(epochs, epochs.c.id == placements.c.epoch_id)
+    .join(contents, contents.c.id == placements.c.content_id)
+    .where(
+        placements.c.account_id == bindparam("account"),
+        placements.c.email_id == bindparam("email_id"),
+        placements.c.email_id != "",  # lets SQLite use the partial index
+        epochs.c.origin == bindparam("origin"),
+    )
+    .limit(1)
+)
+_UIDS = select(placements.c.uid).where(placements.c.epoch_id == bindparam("epoch")).order_by(placements.c.uid)

@@ -1,0 +1,169 @@
+"""What passes leave in the catalog: epochs, folder states and the ledger of failed UIDs."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, select
+
+from archivmail.archive.catalog.accounts import ensure_folder, folder_name
+from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.schema import epochs, folder_states, folders, ledger
+from archivmail.archive.catalog.values import clean, microseconds, moment, moment_or_none
+from archivmail.model.account import Origin
+from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
+from archivmail.model.reasons import Reason
+from archivmail.model.uidset import Uid, UidSet, UidValidity
+
+# --- epochs ----------------------------------------------------------------------------------------------------------
+
+
+def latest_epoch(connection: Connection, account: int, folder: FolderName) -> Epoch | None:
+    """The newest epoch with a known UIDVALIDITY."""
+    wanted = _epochs(account, folder).where(epochs.c.uid_validity > 0).order_by(epochs.c.number.desc()).limit(1)
+    row = connection.execute(wanted).first()
+    return None if row is None else _epoch(row, folder)
+
+
+def start_epoch(
+    connection: Connection, account: int, folder: Folder, origin: Origin, uid_validity: UidValidity
+) -> Epoch:
+    """Enter the next epoch of the folder; with UIDVALIDITY 0 (unknown) the one that is there already."""
+    folder_id = ensure_folder(connection, account, folder)
+    if not uid_validity:
+        known = _epochs(account, folder.name).where(epochs.c.uid_validity == 0, epochs.c.origin == str(origin))
+        row = connection.execute(known.limit(1)).first()
+        if row is not None:
+            return _epoch(row, folder.name)
+    last = connection.execute(select(func.max(epochs.c.number)).where(epochs.c.folder_id == folder_id)).scalar()
+    number = (last or 0) + 1
+    entered = epochs.insert().values(folder_id=folder_id, origin=str(origin), uid_validity=uid_validity, number=number)
+    key = connection.execute(entered.returning(epochs.c.id)).scalar_one()
+    return Epoch(key, folder.name, origin, uid_validity, number)
+
+
+def _epochs(account: int, folder: FolderName) -> Select[int, str, int, int]:
+    wanted = select(epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number)
+    return wanted.join(folders).where(folders.c.account_id == account, folders.c.name == folder)
+
+
+def _epoch(row: Row[int, str, int, int], folder: FolderName) -> Epoch:
+    return Epoch(row.id, folder, Origin.parse(row.origin), UidValidity(row.uid_validity), row.number)
+
+
+# --- folder states ---------------------------------------------------------------------------------------------------
+
+
+def states(connection: Connection, account: int, folder: FolderName | None = None) -> list[tuple[str, FolderState]]:
+    """The decoded name and the state of every folder that was passed, or of one, by name."""
+    wanted = (
+        select(
+            folders.c.display, folders.c.name.label("raw"), folder_states, epochs.c.origin, epochs.c.uid_validity,
+            epochs.c.number,
+        )
+        .select_from(folder_states)
+        .join(folders, folders.c.id == folder_states.c.folder_id)
+        .join(epochs, epochs.c.id == folder_states.c.epoch_id)
+        .where(folders.c.account_id == account)
+        .order_by(folders.c.name)
+    )  # fmt: skip
+    if folder is not None:
+        wanted = wanted.where(folders.c.name == folder)
+    return [(row.display, _state(row)) for row in connection.execute(wanted)]
+
+
+def _state(row: Row[*tuple[Any, ...]]) -> FolderState:
+    epoch = Epoch(
+        row.epoch_id, folder_name(row.raw), Origin.parse(row.origin), UidValidity(row.uid_validity), row.number
+    )
+    return FolderState(
+        epoch=epoch,
+        uid_next=Uid(row.uid_next) if row.uid_next else None,
+        messages=row.messages,
+        last_uid=Uid(row.last_uid),
+        server=row.server,
+        archived=row.archived,
+        pending=row.pending,
+        quarantined=row.quarantined,
+        passed_at=moment(row.passed_at_us),
+        compared_at=moment_or_none(row.compared_at_us),
+        complete=bool(row.complete),
+    )
+
+
+def save_state(connection: Connection, account: int, folder: Folder, state: FolderState) -> None:
+    """Replace the folder's state."""
+    values = {
+        "epoch_id": state.epoch.id,
+        "uid_next": state.uid_next or 0,
+        "messages": state.messages,
+        "last_uid": state.last_uid,
+        "server": state.server,
+        "archived": state.archived,
+        "pending": state.pending,
+        "quarantined": state.quarantined,
+        "passed_at_us": microseconds(state.passed_at),
+        "compared_at_us": microseconds(state.compared_at),
+        "complete": int(state.complete),
+    }
+    row = insert(connection, folder_states).values(folder_id=ensure_folder(connection, account, folder), **values)
+    connection.execute(row.on_conflict_do_update(index_elements=["folder_id"], set_=values))
+
+
+# --- the ledger ------------------------------------------------------------------------------------------------------
+
+
+def entries(connection: Connection, epoch: int) -> list[LedgerEntry]:
+    """Failed UIDs of an epoch, ascending."""
+    rows = connection.execute(select(ledger).where(ledger.c.epoch_id == epoch).order_by(ledger.c.uid))
+    return [
+        LedgerEntry(
+            uid=Uid(row.uid),
+            attempts=row.attempts,
+            reason=_reason(row.reason),
+            error=row.error,
+            next_try=moment(row.next_try_us),
+            quarantined=bool(row.quarantined),
+        )
+        for row in rows
+    ]
+
+
+def save_entries(connection: Connection, changed: Mapping[int, Iterable[LedgerEntry]]) -> None:
+    """Insert or replace entries, given by epoch."""
+    rows = [
+        {
+            "epoch_id": epoch,
+            "uid": entry.uid,
+            "attempts": entry.attempts,
+            "reason": entry.reason.value,
+            "error": clean(entry.error),
+            "next_try_us": microseconds(entry.next_try),
+            "quarantined": int(entry.quarantined),
+        }
+        for epoch, changes in changed.items()
+        for entry in changes
+    ]
+    if not rows:
+        return
+    row = insert(connection, ledger)
+    kept = {name: row.excluded[name] for name in rows[0] if name not in {"epoch_id", "uid"}}
+    connection.execute(row.on_conflict_do_update(index_elements=["epoch_id", "uid"], set_=kept), rows)
+
+
+def drop_entries(connection: Connection, epoch: int, uids: UidSet) -> None:
+    """Forget the entries of these UIDs."""
+    for low, high in uids.ranges:
+        connection.execute(delete(ledger).where(ledger.c.epoch_id == epoch, ledger.c.uid.between(low, high)))
+
+
+def has_entries(connection: Connection, epoch: int) -> bool:
+    """Whether any UID of the epoch has failed."""
+    return connection.execute(select(ledger.c.uid).where(ledger.c.epoch_id == epoch).limit(1)).first() is not None
+
+
+def _reason(text: str) -> Reason:
+    """A word of another version is still a failure."""
+    try:
+        return Reason(text)
+    except ValueError:
+        return Reason.INTERNAL_ERROR

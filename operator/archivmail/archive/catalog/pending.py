@@ -1,0 +1,72 @@
+"""What a run has collected since its last checkpoint, and its commit. Nothing of it counts before."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from archivmail.archive.catalog import passes, recording
+from archivmail.archive.catalog.recording import NewContent, NewPack, NewPlacement
+from archivmail.model.errors import ArchiveUnavailable
+from archivmail.model.folder import Folder, FolderName, FolderState, LedgerEntry
+from archivmail.model.message import ContentId
+from archivmail.model.uidset import Uid, UidSet
+
+_NONE = UidSet()
+
+
+@dataclass(slots=True)
+class Pending:
+    """Bounded by the caller's checkpoints."""
+
+    contents: dict[ContentId, NewContent] = field(default_factory=dict)
+    placements: list[NewPlacement] = field(default_factory=list)
+    placed: set[tuple[int, Uid, ContentId]] = field(default_factory=set)
+    email_ids: dict[tuple[str, str], ContentId] = field(default_factory=dict)
+    """By origin and the server's immutable id."""
+    states: dict[FolderName, tuple[Folder, FolderState]] = field(default_factory=dict)
+    failed: dict[int, dict[Uid, LedgerEntry]] = field(default_factory=dict)
+    """Ledger entries to write, by epoch."""
+    settled: dict[int, set[Uid]] = field(default_factory=dict)
+    """UIDs that were archived, and so lose their ledger entry."""
+    dropped: dict[int, UidSet] = field(default_factory=dict)
+    """UIDs whose ledger entries the caller dropped."""
+    octets: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.placements or self.states or self.failed or self.settled or self.dropped)
+
+    def uids(self, epoch: int) -> UidSet:
+        """UIDs placed in an epoch."""
+        return UidSet.of(placed_uid for placed_epoch, placed_uid, _ in self.placed if placed_epoch == epoch)
+
+    def settle(self, epoch: int, uid: Uid) -> None:
+        """The UID is archived."""
+        self.failed.get(epoch, {}).pop(uid, None)
+        self.settled.setdefault(epoch, set()).add(uid)
+
+    def fail(self, epoch: int, entry: LedgerEntry) -> None:
+        self.settled.get(epoch, set()).discard(entry.uid)
+        self.failed.setdefault(epoch, {})[entry.uid] = entry
+
+    def drop(self, epoch: int, uids: UidSet) -> None:
+        failed = self.failed.get(epoch, {})
+        for uid in [uid for uid in failed if uid in uids]:
+            del failed[uid]
+        self.dropped[epoch] = self.dropped.get(epoch, _NONE) | uids
+
+    def forgotten(self, epoch: int) -> UidSet:
+        """UIDs whose committed ledger entries are out of date."""
+        return self.dropped.get(epoch, _NONE) | UidSet.of(self.settled.get(epoch, ()))
+
+
+def commit(connection: Connection, account: int, pending: Pending, pack: NewPack | None) -> None:
+    """Enter everything in the caller's transaction. `pack` is durable; None when no member was written."""
+    if pack is not None and recording.record(connection, account, pack):
+        raise ArchiveUnavailable("The catalog lost a message during the run; run archivmail verify --full.")
+    for epoch in {*pending.dropped, *pending.settled}:
+        if passes.has_entries(connection, epoch):
+            passes.drop_entries(connection, epoch, pending.forgotten(epoch))
+    passes.save_entries(connection, {epoch: entries.values() for epoch, entries in pending.failed.items()})
+    for folder, state in pending.states.values():
+        passes.save_state(connection, account, folder, state)

@@ -1,0 +1,117 @@
+"""Enter what a pack holds into the catalog, in the transaction of the caller. Entering it twice changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.schema import contents, packs, placements
+from archivmail.archive.catalog.values import clean
+from archivmail.archive.packs.internaldate import seconds
+from archivmail.model.message import ContentId, Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class NewContent:
+    """Octets that lie in the pack."""
+
+    content_id: ContentId
+    size: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlacement:
+    """A sighting that a member of the pack records; its content is in this pack or in the catalog."""
+
+    epoch: int
+    folder: int
+    sighting: Sighting
+    content_id: ContentId
+
+
+@dataclass(frozen=True, slots=True)
+class NewPack:
+    """A durable pack and what is in it."""
+
+    name: str
+    size: int
+    members: int
+    contents: Sequence[NewContent]
+    placements: Sequence[NewPlacement]
+
+
+def record(connection: Connection, account: int, pack: NewPack) -> list[NewPlacement]:
+    """Enter the pack. Give back the placements whose content is nowhere in this account."""
+    pack_id = _enter_pack(connection, account, pack)
+    _enter_contents(connection, account, pack_id, pack.contents)
+    return _enter_placements(connection, account, pack_id, pack.placements)
+
+
+def place_later(connection: Connection, account: int, pack: str, placement: NewPlacement) -> bool:
+    """Enter a sighting of a pack that is entered; False when its content still is nowhere in this account."""
+    pack_id = connection.execute(select(packs.c.id).where(packs.c.name == pack)).scalar_one()
+    return not _enter_placements(connection, account, pack_id, [placement])
+
+
+def _enter_placements(
+    connection: Connection, account: int, pack_id: int, new: Sequence[NewPlacement]
+) -> list[NewPlacement]:
+    keys = _keys(connection, account, pack_id, {each.content_id for each in new})
+    rows = [
+        {
+            "account_id": account,
+            "folder_id": each.folder,
+            "epoch_id": each.epoch,
+            "uid": each.sighting.uid,
+            "content_id": keys[each.content_id],
+            "pack_id": pack_id,
+            "internal_date": clean(each.sighting.internal_date),
+            "received_s": seconds(each.sighting.internal_date),
+            "flags": clean(" ".join(each.sighting.flags)),
+            "email_id": clean(each.sighting.email_id or ""),
+        }
+        for each in new
+        if each.content_id in keys
+    ]
+    if rows:
+        connection.execute(insert(connection, placements).on_conflict_do_nothing(), rows)
+    return [each for each in new if each.content_id not in keys]
+
+
+def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:
+    values = {"account_id": account, "name": pack.name, "size": pack.size, "members": pack.members}
+    row = insert(connection, packs).values(**values)
+    connection.execute(row.on_conflict_do_nothing())
+    return int(connection.execute(select(packs.c.id).where(packs.c.name == pack.name)).scalar_one())
+
+
+def _enter_contents(connection: Connection, account: int, pack_id: int, new: Iterable[NewContent]) -> None:
+    rows = [
+        {
+            "account_id": account,
+            "sha256": each.content_id,
+            "size": each.size,
+            "pack_id": pack_id,
+            "frame_offset": each.offset,
+            "frame_length": each.length,
+        }
+        for each in new
+    ]
+    if rows:
+        # Where another process was first, its octets are the same and its pack is durable too.
+        connection.execute(insert(connection, contents).on_conflict_do_nothing(), rows)
+
+
+def _keys(connection: Connection, account: int, pack_id: int, wanted: set[ContentId]) -> dict[ContentId, int]:
+    here = select(contents.c.sha256, contents.c.id).where(contents.c.pack_id == pack_id)
+    found = {ContentId(bytes(row.sha256)): row.id for row in connection.execute(here)}
+    elsewhere = [content_id for content_id in wanted if content_id not in found]
+    for at in range(0, len(elsewhere), 500):  # SQLite takes some thousand parameters at most
+        some = select(contents.c.sha256, contents.c.id).where(
+            contents.c.account_id == account, contents.c.sha256.in_(elsewhere[at : at + 500])
+        )
+        found |= {ContentId(bytes(row.sha256)): row.id for row in connection.execute(some)}
+    return found

@@ -1,0 +1,100 @@
+"""Open an archive by its URLs: the packs' place, the catalog, the locks."""
+
+from pathlib import Path
+
+from archivmail.archive.archive import Archive
+from archivmail.archive.catalog.creating import create as create_catalog
+from archivmail.archive.catalog.database import CatalogUrl, Database, ensure_revision
+from archivmail.archive.catalog.dialects import file_of, parse_url, url_of
+from archivmail.archive.durability import Durability, SystemDurability, make_directories
+from archivmail.archive.locking import AccountLocks
+from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.opening import open_store
+from archivmail.archive.packs.stores import directory_of
+from archivmail.model.errors import ArchiveUnavailable, SpecInvalid
+
+CATALOG = "catalog.db"
+LOCKS = "locks"
+
+
+def open_archive(
+    archive_url: str,
+    catalog_url: str | None = None,
+    *,
+    create: bool,
+    read_only: bool = False,
+    durability: Durability | None = None,
+) -> Archive:
+    """Open an archive, bringing an older catalog up to date unless `read_only`.
+
+    `create`: make what is missing. Raises SpecInvalid for the URLs, ArchiveUnavailable.
+    """
+    parts = _Parts(archive_url, catalog_url, create=create, read_only=read_only, durability=durability)
+    if parts.file is not None:
+        parts.require_catalog(parts.file, create=create)
+    return parts.open(is_checked=True)
+
+
+def open_for_rebuild(archive_url: str, catalog_url: str | None = None) -> Archive:
+    """Open an archive whose catalog may be missing, damaged or of a newer version; only `rebuild` may be called on it.
+
+    Raises SpecInvalid for the URLs, ArchiveUnavailable when there are no packs to be read.
+    """
+    parts = _Parts(archive_url, catalog_url, create=False, read_only=False, durability=None)
+    if parts.file is None:
+        return parts.open(is_checked=True)
+    if not parts.file.exists():
+        parts.require_catalog(parts.file, create=True)
+    return parts.open(is_checked=False)
+
+
+class _Parts:
+    """Where everything lies."""
+
+    def __init__(
+        self,
+        archive_url: str,
+        catalog_url: str | None,
+        *,
+        create: bool,
+        read_only: bool,
+        durability: Durability | None,
+    ) -> None:
+        self._read_only = read_only
+        self._durability = durability or SystemDurability()
+        directory = directory_of(archive_url)
+        self._url = _catalog_url(catalog_url, directory)
+        self.file = file_of(self._url)
+        self._directory = directory or (self.file.parent if self.file else None)
+        self._store = open_store(archive_url, create=create, durability=self._durability)
+
+    def require_catalog(self, file: Path, *, create: bool) -> None:
+        if file.exists():
+            return
+        if not create:
+            raise ArchiveUnavailable(
+                f"There is no catalog at {file}; check --archive and --catalog, run archivmail sync first, or make it "
+                "from the packs with archivmail rebuild."
+            )
+        with translated(f"The catalog {file} cannot be created"):
+            make_directories(file.parent, self._durability)
+            create_catalog(file, self._durability)
+
+    def open(self, *, is_checked: bool) -> Archive:
+        locks = AccountLocks(self._directory / LOCKS if self._directory else None, self._durability)
+        database = Database(self._url, read_only=self._read_only)
+        try:
+            if is_checked:
+                ensure_revision(database)
+            return Archive(self._store, database, locks)
+        except BaseException:
+            database.close()
+            raise
+
+
+def _catalog_url(text: str | None, directory: Path | None) -> CatalogUrl:
+    if text:
+        return parse_url(text)
+    if directory is None:
+        raise SpecInvalid("An archive in an object store needs a catalog of its own; name it with --catalog.")
+    return url_of(directory.absolute() / CATALOG)

@@ -1,0 +1,236 @@
+"""The archive of one account during a run: collect, then make durable pack first, catalog second (design §1, §5).
+
+Satisfies sync.ports.AccountArchive by shape. Not thread-safe.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from archivmail.archive.catalog import passes, recording, trail
+from archivmail.archive.catalog.accounts import folder_of_epoch
+from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.lookups import Lookups
+from archivmail.archive.catalog.pending import Pending, commit
+from archivmail.archive.packs.facts import Place
+from archivmail.archive.packs.names import PackNames
+from archivmail.archive.packs.paths import member_folder
+from archivmail.archive.packs.stores import Draft, PackStore
+from archivmail.archive.packs.writing import PackWriter
+from archivmail.model.account import AccountRef, Origin
+from archivmail.model.errors import ArchiveUnavailable, ArchivmailError
+from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
+from archivmail.model.message import ContentId, FetchedMessage, Sighting, Stored
+from archivmail.model.notices import AuditEvent
+from archivmail.model.uidset import UidSet, UidValidity
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenPack:
+    name: str
+    draft: Draft
+    writer: PackWriter
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What members of one epoch share."""
+
+    folder: int
+    place: Place
+
+
+class AccountWriter:
+    """See sync.ports.AccountArchive for the contract of each method."""
+
+    def __init__(
+        self,
+        ref: AccountRef,
+        account: int,
+        *,
+        database: Database,
+        store: PackStore,
+        names: PackNames,
+        clock: Callable[[], datetime],
+        release: Callable[[], None],
+    ) -> None:
+        """`account` is the key in the catalog; `release` gives the account back."""
+        self._ref, self._account = ref, account
+        self._database, self._store = database, store
+        self._names, self._clock, self._release = names, clock, release
+        self._lookups = Lookups(database, account)
+        self._pending = Pending()
+        self._pack: _OpenPack | None = None
+        self._grounds: dict[int, _Ground] = {}
+        self._origin: Origin | None = None
+
+    # --- what is there -----------------------------------------------------------------------------------------------
+
+    def folder_state(self, folder: FolderName) -> FolderState | None:
+        if folder in self._pending.states:
+            return self._pending.states[folder][1]
+        with self._database.reading() as connection:
+            found = passes.states(connection, self._account, folder)
+        return found[0][1] if found else None
+
+    def latest_epoch(self, folder: FolderName) -> Epoch | None:
+        with self._database.reading() as connection:
+            return passes.latest_epoch(connection, self._account, folder)
+
+    def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
+        self._origin = origin
+        with self._database.writing() as connection:
+            return passes.start_epoch(connection, self._account, folder, origin, uid_validity)
+
+    def archived(self, epoch: Epoch) -> UidSet:
+        self._origin = epoch.origin
+        return self._lookups.uids(epoch.id) | self._pending.uids(epoch.id)
+
+    def ledger(self, epoch: Epoch) -> list[LedgerEntry]:
+        with self._database.reading() as connection:
+            entries = {entry.uid: entry for entry in passes.entries(connection, epoch.id)}
+        forgotten = self._pending.forgotten(epoch.id)
+        entries = {uid: entry for uid, entry in entries.items() if uid not in forgotten}
+        entries |= self._pending.failed.get(epoch.id, {})
+        return [entries[uid] for uid in sorted(entries)]
+
+    def content_of_email_id(self, email_id: str) -> ContentId | None:
+        """The current origin is that of the epoch last begun, listed or written to."""
+        if self._origin is None or not email_id:
+            return None
+        origin = str(self._origin)
+        return self._pending.email_ids.get((origin, email_id)) or self._lookups.content_of_email_id(email_id, origin)
+
+    # --- what is new -------------------------------------------------------------------------------------------------
+
+    def store(self, epoch: Epoch, message: FetchedMessage) -> Stored:
+        """Also raises ArchivmailError (MESSAGE_TOO_LARGE), which leaves the archive as it was."""
+        content_id = message.body.content_id
+        if self._is_held(content_id):
+            return self.place(epoch, message.sighting, content_id)
+        ground = self._ground(epoch)
+        with self._all_or_nothing():
+            pack = self._open_pack()
+            span = pack.writer.append(ground.place, message.sighting, message.body)
+        size = message.body.size
+        self._pending.contents[content_id] = recording.NewContent(content_id, size, span.offset, span.length)
+        self._pending.octets += size
+        self._enter(epoch, ground, message.sighting, content_id)
+        return Stored(content_id, is_new_content=True, is_new_placement=True, stored_bytes=span.length)
+
+    def place(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> Stored:
+        """Raises ValueError when the content is not held."""
+        if self._is_placed(epoch, sighting, content_id):
+            self._pending.settle(epoch.id, sighting.uid)
+            return Stored(content_id, is_new_content=False, is_new_placement=False, stored_bytes=0)
+        ground = self._ground(epoch)
+        with self._all_or_nothing():
+            span = self._open_pack().writer.append_seen(ground.place, sighting, content_id)
+        self._enter(epoch, ground, sighting, content_id)
+        return Stored(content_id, is_new_content=False, is_new_placement=True, stored_bytes=span.length)
+
+    def put_ledger(self, epoch: Epoch, entry: LedgerEntry) -> None:
+        self._pending.fail(epoch.id, entry)
+
+    def drop_ledger(self, epoch: Epoch, uids: UidSet) -> None:
+        self._pending.drop(epoch.id, uids)
+
+    def put_folder_state(self, folder: Folder, state: FolderState) -> None:
+        self._pending.states[folder.name] = (folder, state)
+
+    def record(self, event: AuditEvent) -> None:
+        with self._database.writing() as connection:
+            trail.append(connection, event, self._clock())
+
+    # --- the checkpoint ----------------------------------------------------------------------------------------------
+
+    @property
+    def unsaved_bytes(self) -> int:
+        return self._pending.octets
+
+    @property
+    def unsaved_messages(self) -> int:
+        return len(self._pending.placements)
+
+    def checkpoint(self) -> None:
+        if self._pending.is_empty:
+            return
+        try:
+            pack = self._keep_pack()
+            with self._database.writing() as connection:
+                commit(connection, self._account, self._pending, pack)
+        except BaseException:
+            self._drop()
+            raise
+        self._pack, self._pending = None, Pending()
+
+    def close(self) -> None:
+        with suppress(ArchivmailError):
+            self._drop()
+        self._lookups.close()
+        self._release()
+
+    def _keep_pack(self) -> recording.NewPack | None:
+        if self._pack is None:
+            return None
+        members = self._pack.writer.members
+        self._pack.writer.finish()
+        size = self._pack.draft.keep()
+        return recording.NewPack(
+            self._pack.name, size, members, list(self._pending.contents.values()), self._pending.placements
+        )
+
+    def _drop(self) -> None:
+        """Forget what was not checkpointed. A pack that has its name already stays: it is durable and harmless."""
+        pack, self._pack, self._pending = self._pack, None, Pending()
+        if pack is not None:
+            pack.draft.discard()
+
+    # --- members -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """On ArchiveUnavailable nothing since the last checkpoint counts, for the pack is no longer whole."""
+        try:
+            yield
+        except ArchiveUnavailable:
+            self._drop()
+            raise
+
+    def _open_pack(self) -> _OpenPack:
+        if self._pack is None:
+            name = self._names.next()
+            draft = self._store.draft(name)
+            self._pack = _OpenPack(name, draft, PackWriter(draft))
+        return self._pack
+
+    def _enter(self, epoch: Epoch, ground: _Ground, sighting: Sighting, content_id: ContentId) -> None:
+        pending = self._pending
+        self._origin = epoch.origin
+        pending.placements.append(recording.NewPlacement(epoch.id, ground.folder, sighting, content_id))
+        pending.placed.add((epoch.id, sighting.uid, content_id))
+        pending.settle(epoch.id, sighting.uid)
+        if sighting.email_id:
+            pending.email_ids[str(epoch.origin), sighting.email_id] = content_id
+
+    def _is_held(self, content_id: ContentId) -> bool:
+        return content_id in self._pending.contents or self._lookups.content(content_id) is not None
+
+    def _is_placed(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> bool:
+        if content_id in self._pending.contents:  # then no placement of it is committed
+            return (epoch.id, sighting.uid, content_id) in self._pending.placed
+        key = self._lookups.content(content_id)
+        if key is None:
+            raise ValueError(f"content {content_id.hex()} is not in the archive of {self._ref}")
+        placed = (epoch.id, sighting.uid, content_id) in self._pending.placed
+        return placed or self._lookups.has_placement(epoch.id, sighting.uid, key)
+
+    def _ground(self, epoch: Epoch) -> _Ground:
+        if epoch.id not in self._grounds:
+            with self._database.reading() as connection:
+                folder, delimiter = folder_of_epoch(connection, epoch.id)
+            path = member_folder(epoch.folder, delimiter)
+            place = Place(self._ref, epoch.origin, epoch.folder, path, epoch.uid_validity)
+            self._grounds[epoch.id] = _Ground(folder, place)
+        return self._grounds[epoch.id]
