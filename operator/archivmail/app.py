@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from archivmail.archive.archive import Archive
+from archivmail.archive.opening import open_archive
 from archivmail.decide import status as statuses
 from archivmail.decide.due import Trigger
 from archivmail.decide.retrying import QUICK_RETRIES
@@ -73,8 +74,33 @@ def run_once(
 
 
 def operator(settings: Settings) -> int:
-    """Run the operator until it is told to stop; gives the exit code."""
-    raise NotImplementedError
+    """Run the operator until it is told to stop; gives the exit code.
+
+    Raises SpecInvalid and ArchiveUnavailable when it cannot start.
+    """
+    # Only here: the command line must not load kopf.
+    from archivmail.kube.process import OperatorContext, run_operator  # noqa: PLC0415
+    from archivmail.observe.metrics import Metrics  # noqa: PLC0415
+
+    with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
+        context = OperatorContext(
+            settings=settings,
+            run_account=lambda job, watcher, should_stop: run_once(
+                archive, job, watcher=watcher, should_stop=should_stop
+            ),
+            save_status=archive.save_account_status,
+            archive_ready=lambda: _require_archive(archive),
+            drain_index=lambda should_stop: archive.drain_index(should_stop=should_stop),
+            index_backlog=archive.index_backlog,
+            metrics=Metrics(),
+            clock=utc_now,
+        )
+        return run_operator(context)
+
+
+def _require_archive(archive: Archive) -> None:
+    """Raises ArchiveUnavailable when the catalog does not answer."""
+    archive.accounts()
 
 
 def _keep_status(
