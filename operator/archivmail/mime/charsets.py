@@ -96,9 +96,10 @@ def _guess(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
-        # A text that was cut at a bound ends in half a character.
-        if error.start >= len(octets) - 3 and error.start > 0:
-            return octets[: error.start].decode("utf-8")
+        # A text that was cut at a bound ends in half a character; it counts as UTF-8 when it has a whole one before.
+        head = octets[: error.start]
+        if error.reason == "unexpected end of data" and not head.isascii():
+            return head.decode("utf-8")
     if b"\x1b$" in octets:  # Japanese mail without a label
         return octets.decode("iso2022_jp_ext", "replace")
     try:

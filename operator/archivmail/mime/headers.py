@@ -32,6 +32,8 @@ _MBOX_LINE = re.compile(rb">?From [^\r\n]{0,998}\r?\n")
 # words of at most 75 characters, mail programs write longer ones.
 _ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?(.{0,2000}?)\?=", re.DOTALL)
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+# RFC 5322 §3.2.1 escapes any character; old Outlook writes paths of Windows without escaping, so only these two.
+_ESCAPED = re.compile(r'\\(["\\])')
 _BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -147,7 +149,7 @@ def parameters(raw: bytes) -> tuple[str, dict[str, str]]:
 def _unquote(value: str) -> str:
     value = value.strip()
     if len(value) >= 2 and value[0] == value[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+        return _ESCAPED.sub(r"\1", value[1:-1])
     return value.strip('"')
 
 

@@ -8,8 +8,8 @@ from html import unescape
 
 _HIDDEN = frozenset({"script", "style", "head", "title", "template", "noscript"})
 _BLOCK_NAMES = """
-address article aside blockquote body br caption center dd details div dl dt fieldset figcaption figure footer form h1 h2
-h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul
+address article aside blockquote body br caption center dd details div dl dt fieldset figcaption figure footer form h1
+h2 h3 h4 h5 h6 header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul
 """
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _CELLS = frozenset({"td", "th"})

@@ -48,8 +48,7 @@ class Hit:
     subject: str
     size: int
     cursor: Cursor
-    snippet: str = ""
-    """Filled in by who can read the octets; see excerpt.py."""
+    """Give it as `before` to go on behind this hit."""
 
 
 def search(

@@ -24,7 +24,7 @@ class Maildir:
         """Raises OSError."""
         self._output = output
         self._claims = claims
-        self._directory = output
+        self._opened: set[Path] = set()  # folders, some thousands at most
         make_directory(output)
 
     def name(self, row: PlacementRow) -> str:
@@ -32,7 +32,7 @@ class Maildir:
 
     def put(self, row: PlacementRow, octets: Octets) -> Put:
         directory = self._output / _directory(row)
-        if directory != self._directory:
+        if directory not in self._opened:
             self._open(directory)
         base = _base(row)
         known = f"{_directory(row)}/{base}"
@@ -63,7 +63,7 @@ class Maildir:
             with os.scandir(directory / name) as entries:
                 for entry in entries:
                     self._claims.claim(f"{below}/{entry.name.partition(':')[0]}", _NO_CONTENT)
-        self._directory = directory
+        self._opened.add(directory)
 
 
 def flag_letters(flags: tuple[str, ...]) -> str:

@@ -7,12 +7,16 @@
 
 To read one back: drop the first line, drop the last LF (two of NO-FINAL-LINE), take one `>` from each `>+From `.
 
-A folder is written to a temporary name and put in place when its last message is in, so a file is always whole.
+Files are written under temporary names and put in place when the last message is in, so each is always whole.
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
+from io import SEEK_END
 from pathlib import Path
 from time import asctime
 from typing import BinaryIO
@@ -24,27 +28,29 @@ from archivmail.archive.rows import PlacementRow
 ENDS_IN_LF = b"MAILER-DAEMON"
 NO_FINAL_LINE = b"NO-FINAL-LINE"  # of the same length, so that it can be written over the other
 
+MAX_OPEN = 32
+"""Files open at once: messages of busy folders alternate."""
+
 _QUOTED = re.compile(rb"(\n>*)From ")
 _QUOTED_AT_START = re.compile(rb"(>*)From ")
 _TORN = re.compile(rb"F(?:r(?:om?)?)?\Z")
 
 
 class MboxTree:
-    """See Sink. Rows come folder by folder; one that comes back later would replace its own file, so it is refused."""
+    """See Sink. Folders may come in any order and come back; few files are open at once."""
 
     def __init__(self, output: Path) -> None:
         """Raises OSError."""
         self._output = output
-        self._path: Path | None = None
-        self._file: BinaryIO | None = None
-        self._done: set[str] = set()  # folders, some thousands at most
+        self._open: OrderedDict[Path, BinaryIO] = OrderedDict()
+        self._begun: set[Path] = set()  # folders, some thousands at most
         make_directory(output)
 
     def name(self, row: PlacementRow) -> str:
         return f"{mbox_path(row)}: UID {row.uid} of UIDVALIDITY {row.uid_validity}"
 
     def put(self, row: PlacementRow, octets: Octets) -> Put:
-        file = self._opened(mbox_path(row))
+        file = self._opened(self._output / mbox_path(row))
         start = file.tell()
         try:
             _append(file, row.received_at, octets())
@@ -55,32 +61,43 @@ class MboxTree:
         return Put.WRITTEN
 
     def finish(self) -> None:
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            _partial(self._path).replace(self._path)
-            self._file = None
+        self._close_files(left=0)
+        for path in sorted(self._begun):
+            _partial(path).replace(path)
+            self._begun.discard(path)
 
     def close(self) -> None:
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            _partial(self._path).unlink(missing_ok=True)
-            self._file = None
+        with suppress(OSError):
+            self._close_files(left=0)
+        for path in self._begun:
+            with suppress(OSError):
+                _partial(path).unlink(missing_ok=True)
 
-    def _opened(self, name: str) -> BinaryIO:
-        path = self._output / name
-        if self._file is not None and path == self._path:
-            return self._file
-        if name in self._done:
-            raise ValueError("placements must come folder by folder")
-        self.finish()
-        make_directory(path.parent)
-        self._done.add(name)
-        self._path, self._file = path, open_new(_partial(path))
-        return self._file
+    def _opened(self, path: Path) -> BinaryIO:
+        """The file of a folder, at its end."""
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        self._close_files(left=MAX_OPEN - 1)
+        if path in self._begun:
+            file: BinaryIO = _partial(path).open("r+b")
+            file.seek(0, SEEK_END)
+        else:
+            make_directory(path.parent)
+            file = open_new(_partial(path))
+            self._begun.add(path)
+        self._open[path] = file
+        return file
+
+    def _close_files(self, *, left: int) -> None:
+        """Close those not used for longest."""
+        while len(self._open) > left:
+            _, file = self._open.popitem(last=False)
+            file.close()
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}{PARTIAL}")
+    return path.with_name(f".{sha256(path.name.encode()).hexdigest()[:32]}{PARTIAL}")
 
 
 def _append(file: BinaryIO, received_at: datetime | None, pieces: Iterator[bytes]) -> None:

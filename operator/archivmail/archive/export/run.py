@@ -39,8 +39,8 @@ def export(
 ) -> ExportReport:
     """Write messages; what an earlier call wrote stays and is not written again (mbox and tar are written anew).
 
-    Rows come folder by folder, in an order that stays the same from call to call. `unique`: of each content of an
-    account only the first placement. A damaged message is reported, the others are written. Raises ArchiveUnavailable
+    Rows come in an order that stays the same from call to call. `unique`: of each content of an account only the first
+    placement. A damaged message is reported, the others are written. Raises ArchiveUnavailable
     when the archive cannot be read or the output not be written; what was put in place until then stays.
     """
     with closing(Claims()) as claims:
