@@ -50,7 +50,7 @@ class KopfLogin:
         self._pause_s = 0.0
         self._last_login = float("-inf")
 
-    async def __call__(self, **_: Any) -> kopf.ConnectionInfo:
+    async def log_in(self, **_: Any) -> kopf.ConnectionInfo:
         """Read the access anew. A server that answers 401 while it starts is asked again ever more slowly."""
         await self._slow_down()
         configuration = await load_configuration()

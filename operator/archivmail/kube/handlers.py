@@ -25,7 +25,7 @@ RELEASE_S = 8.0
 HANDLER_RETRY_S = 15.0
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
-WATCH_S = 600.0  # a watch is renewed after that, whatever stands between us and the API server
+WATCH_S = 600  # whole seconds, or the API server refuses; a watch is renewed after that, whatever stands between us and the API server
 LIST_PAGE = 200
 
 
@@ -44,7 +44,7 @@ class Shard:
 def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
     """The handlers, bound to this scheduler."""
     handlers = kopf.OperatorRegistry()
-    kopf.on.login(registry=handlers, id="login", retries=None)(KopfLogin())
+    kopf.on.login(registry=handlers, id="login")(KopfLogin().log_in)
 
     # Called for every event, before the timer is started or stopped (kopf 1.45.2 process_resource_causes).
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="observe")

@@ -163,6 +163,7 @@ class _Operator:
     async def _run_kopf(self, scheduler: Scheduler, events: EventSender, stopping: "asyncio.Task[bool]") -> int:
         """Run kopf until it ends or a signal comes; then end the runs while kopf still serves."""
         settings = self._context.settings
+        handlers.quieten()
         stop_kopf = asyncio.Event()
         # When kopf ends it cancels every task that it does not know; ours exist already and are spared.
         ours = asyncio.all_tasks()
@@ -175,7 +176,6 @@ class _Operator:
             stop_flag=stop_kopf,
         )
         self._listen_to_signals()  # kopf has just put its own handlers in place of ours
-        handlers.quieten()
         self._health.waiting_for = None
         _log.info("operator is ready", extra={"accounts": len(list(scheduler.accounts)), "slots": settings.slots})
         running = asyncio.ensure_future(kopf.run_tasks(tasks, ignored=ours))
