@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from archivmail.imap.bodies import WireBody, read_body
 from archivmail.imap.faults import Faults, too_large, violation
 from archivmail.imap.limits import Limits
-from archivmail.imap.replies import BODY_NAMES, STATUS_WORDS, BadReply, Data, Status, items, status, uid_of, untagged
+from archivmail.imap.replies import BODY_NAMES, STATUS_WORDS, BadReply, Data, Status, status, uid_so_far, untagged
 from archivmail.imap.stream import Stream
 from archivmail.imap.tokens import String, TooDeep, Words, literal_ahead, upper
 from archivmail.model.uidset import Uid
@@ -208,7 +208,7 @@ class Dialogue:
     def _body(self, built: Words, size: int) -> WireBody | None:
         if size > self._limits.message_bytes:
             raise too_large(self._limits.message_bytes)
-        if self._wanted(uid_of(items(built.top))):
+        if self._wanted(uid_so_far(built.top)):
             return read_body(self._stream, size, self._limits)
         self._stream.pour(size, _ignore)
         return None

@@ -206,6 +206,15 @@ def items(values: list[object]) -> dict[bytes, object]:
     return found
 
 
+def uid_so_far(values: list[object]) -> Uid | None:
+    """The UID of a FETCH response that is still being read."""
+    inner = values[0] if values and isinstance(values[0], list) else values
+    for at, word in enumerate(inner[:-1]):
+        if type(word) is bytes and word.upper() == b"UID":
+            return uid_of({b"UID": inner[at + 1]})
+    return None
+
+
 def uid_of(found: dict[bytes, object]) -> Uid | None:
     """The UID among the items of a FETCH response, if it is one."""
     uid = number(found.get(b"UID"))
