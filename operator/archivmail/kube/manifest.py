@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from archivmail.kube.refusals import shown
 from archivmail.kube.resource import API_VERSION, KIND, ImapAccountResource, parse, read_ref
 from archivmail.model.account import AccountRef, TlsMode
 from archivmail.model.errors import SecretMissing, SpecInvalid
@@ -106,7 +107,7 @@ class _Reading:
             ref, data = read_secret(item)
             self.secrets[ref] = data
         else:
-            return f"a {kind} is of no use here and was passed over"
+            return f"a {shown(kind)} is of no use here and was passed over"
         return None
 
 
@@ -126,7 +127,7 @@ def _texts(ref: AccountRef, document: Mapping[str, Any], part: str) -> Iterator[
         raise SpecInvalid(f"{part} of the Secret {ref} must be a group of keys with their values")
     for key, value in found.items():
         if value is not None and not isinstance(value, str):
-            raise SpecInvalid(f"{part}.{key} of the Secret {ref} must be text; put the value in quotes")
+            raise SpecInvalid(f"{part}.{shown(str(key))} of the Secret {ref} must be text; put the value in quotes")
         yield str(key), value or ""
 
 
@@ -135,7 +136,7 @@ def _decoded(ref: AccountRef, key: str, text: str) -> bytes:
         return b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise SpecInvalid(
-            f"data.{key} of the Secret {ref} is not base64; put the plain text under stringData instead of data"
+            f"data.{shown(key)} of the Secret {ref} is not base64; put the plain text under stringData instead of data"
         ) from None
 
 

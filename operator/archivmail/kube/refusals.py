@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from archivmail.kube.rules import BROKEN_RULE
 
+MAX_SHOWN: Final = 64  # characters of a key; longer than any that is meant
 KINDS: Final = {
     "string_type": "text; put the value in quotes",
     "int_type": "a whole number without quotes",
@@ -63,8 +64,14 @@ def path_of(location: tuple[Any, ...]) -> str:
     """`spec.folders.include[0]`."""
     path = ""
     for step in location:
-        path = f"{path}[{step}]" if isinstance(step, int) else _joined(path, str(step))
+        path = f"{path}[{step}]" if isinstance(step, int) else _joined(path, shown(str(step)))
     return path
+
+
+def shown(key: str) -> str:
+    """A key that a person made up, fit for a line of text."""
+    visible = "".join(char if char.isprintable() else "?" for char in key[: MAX_SHOWN + 1])
+    return visible if len(visible) <= MAX_SHOWN else visible[:MAX_SHOWN] + "…"
 
 
 def _joined(path: str, field: str) -> str:
@@ -72,12 +79,11 @@ def _joined(path: str, field: str) -> str:
 
 
 def _suggestion(path: str, fields: Iterable[str]) -> str:
-    known = list(fields)
-    by_name = {each.rpartition(".")[2].lower(): each for each in known}
-    name = path.rpartition(".")[2].lower()
-    if name in by_name:
-        return f"did you mean {by_name[name]}?"  # well spelt, in the wrong place
-    close = get_close_matches(path, known, n=1, cutoff=0.8) or get_close_matches(name, by_name, n=1, cutoff=0.8)
-    if close:
-        return f"did you mean {by_name.get(close[0], close[0])}?"
+    by_name = {each.rpartition(".")[2].lower(): each for each in fields}
+    group, _, name = path.rpartition(".")
+    beside = {key: each for key, each in by_name.items() if each.rpartition(".")[0] == group}
+    # Misspelt, or well spelt in the wrong place, or both.
+    for names in (beside, by_name):
+        if close := get_close_matches(name.lower(), names, n=1, cutoff=0.75):
+            return f"did you mean {names[close[0]]}?"
     return "remove it, or look at `kubectl explain imapaccount.spec --recursive`"

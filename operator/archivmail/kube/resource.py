@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from archivmail.kube.durations import parse_duration
-from archivmail.kube.refusals import refusal
+from archivmail.kube.refusals import refusal, shown
 from archivmail.kube.rules import DNS_LABEL, DNS_SUBDOMAIN
 from archivmail.kube.schema import CheckedSpec, Part, Spec
 from archivmail.model.account import AccountRef, AccountSpec, FolderRules, Mechanism, ObjectUid, TlsMode
@@ -64,7 +64,7 @@ def parse(document: Mapping[str, Any], *, strict: bool = False) -> ImapAccountRe
     """
     head = parse_head(document)
     if strict and (unknown := sorted(map(str, document.keys() - _FIELDS_OF_OBJECT))):
-        raise SpecInvalid(f"{unknown[0]} is not a field of ImapAccount; is it indented less than it should be?")
+        raise SpecInvalid(f"{shown(unknown[0])} is not a field of ImapAccount; is it indented less than it should be?")
     values = {name: getattr(head, name) for name in ImapAccountHead.__dataclass_fields__}
     return ImapAccountResource(**values, spec=_parse_spec(document.get("spec"), strict=strict))
 
