@@ -3,8 +3,8 @@
 Satisfies sync.ports.AccountArchive by shape. Not thread-safe.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,9 +110,11 @@ class AccountWriter:
         if self._is_held(content_id):
             return self.place(epoch, message.sighting, content_id)
         ground = self._ground(epoch)
-        with self._all_or_nothing():
-            pack = self._open_pack()
-            span = pack.writer.append(ground.place, message.sighting, message.body)
+        try:
+            span = self._open_pack().writer.append(ground.place, message.sighting, message.body)
+        except ArchiveUnavailable:
+            self._drop()  # the pack is no longer whole
+            raise
         size = message.body.size
         self._pending.contents[content_id] = recording.NewContent(content_id, size, span.offset, span.length)
         self._pending.octets += size
@@ -125,8 +127,11 @@ class AccountWriter:
             self._pending.settle(epoch.id, sighting.uid)
             return Stored(content_id, is_new_content=False, is_new_placement=False, stored_bytes=0)
         ground = self._ground(epoch)
-        with self._all_or_nothing():
+        try:
             span = self._open_pack().writer.append_seen(ground.place, sighting, content_id)
+        except ArchiveUnavailable:
+            self._drop()
+            raise
         self._enter(epoch, ground, sighting, content_id)
         return Stored(content_id, is_new_content=False, is_new_placement=True, stored_bytes=span.length)
 
@@ -188,15 +193,6 @@ class AccountWriter:
             pack.draft.discard()
 
     # --- members -----------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """On ArchiveUnavailable nothing since the last checkpoint counts, for the pack is no longer whole."""
-        try:
-            yield
-        except ArchiveUnavailable:
-            self._drop()
-            raise
 
     def _open_pack(self) -> _OpenPack:
         if self._pack is None:

@@ -131,12 +131,15 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise _unavailable(url, error.orig or error) from error
+        raise unavailable(url, error) from error
     except (sqlite3.Error, SQLAlchemyError) as error:
-        raise _unavailable(url, error) from error
+        raise unavailable(url, error) from error
 
 
-def _unavailable(url: URL, error: BaseException) -> ArchiveUnavailable:
+def unavailable(url: URL, error: Exception) -> ArchiveUnavailable:
+    """One sentence for what the database said, which may hold values and is not repeated."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
+        error = error.orig
     path = file_of(url)
     name = f"The catalog {path}" if path else f"The catalog database on {url.host or 'this machine'}"
     said = str(error).strip().partition("\n")[0].lower()

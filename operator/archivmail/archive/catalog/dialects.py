@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sqlalchemy import ClauseElement, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from archivmail.model.errors import SpecInvalid
@@ -108,6 +108,22 @@ def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
+def insert_all(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> None:
+    """INSERT ... ON CONFLICT DO NOTHING of many rows, straight to the driver: SQLAlchemy takes 20 µs more a row."""
+    if not rows:
+        return
+    statement = insert(connection, table).on_conflict_do_nothing()
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(columns))
+    if compiled.positiontup is None:
+        connection.exec_driver_sql(str(compiled), [dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    if list(compiled.positiontup) != list(columns):
+        raise ValueError("columns must stand in the order of the table")
+    connection.exec_driver_sql(str(compiled), list(rows))
+
+
 class HotStatement:
     """A SELECT that runs once per message, straight on the driver: 6 µs instead of 30 through SQLAlchemy."""
 
@@ -117,19 +133,26 @@ class HotStatement:
         self._order = compiled.positiontup  # type: ignore[attr-defined]  # of SQLCompiler; None for named parameters
         self._cursor = connection.connection.cursor()
         self._execute = self._cursor.execute
+        self._error: type[Exception] = connection.dialect.loaded_dbapi.Error
 
     def first(self, **parameters: object) -> tuple[Any, ...] | None:
-        """Run it for its first row. Raises the driver's errors."""
-        self._execute(self._sql, self._values(parameters))
-        row = self._cursor.fetchone()
-        self._cursor.fetchall()  # an unfinished statement would hold its snapshot
+        """Run it for its first row. Raises DBAPIError."""
+        try:
+            self._execute(self._sql, self._values(parameters))
+            row = self._cursor.fetchone()
+            self._cursor.fetchall()  # an unfinished statement would hold its snapshot
+        except self._error as error:
+            raise DBAPIError(self._sql, None, error) from error
         return row
 
     def each(self, **parameters: object) -> Iterator[tuple[Any, ...]]:
-        """Run it for all its rows, without holding them. Raises the driver's errors."""
-        self._execute(self._sql, self._values(parameters))
-        while rows := self._cursor.fetchmany(_ROWS_AT_ONCE):
-            yield from rows
+        """Run it for all its rows, without holding them. Raises DBAPIError."""
+        try:
+            self._execute(self._sql, self._values(parameters))
+            while rows := self._cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from rows
+        except self._error as error:
+            raise DBAPIError(self._sql, None, error) from error
 
     def _values(self, parameters: dict[str, object]) -> Any:
         return parameters if self._order is None else [parameters[name] for name in self._order]

@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import suppress
 
 from sqlalchemy import Connection, bindparam, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from archivmail.archive.catalog.database import Database, translated
+from archivmail.archive.catalog.database import Database, translated, unavailable
 from archivmail.archive.catalog.dialects import HotStatement
 from archivmail.archive.catalog.schema import contents, epochs, packs, placements
 from archivmail.model.message import ContentId
@@ -27,8 +27,10 @@ class Lookups:
 
     def content(self, content_id: ContentId) -> int | None:
         """The key of a content of this account."""
-        with translated(self._url):
+        try:  # once per message: a context manager would cost as much as the call
             row = self._content.first(account=self._account, sha256=content_id)
+        except DBAPIError as error:
+            raise unavailable(self._url, error) from error
         return None if row is None else row[0]
 
     def has_placement(self, epoch: int, uid: Uid, content: int) -> bool:

@@ -5,11 +5,25 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.dialects import insert, insert_all
 from archivmail.archive.catalog.schema import contents, packs, placements
 from archivmail.archive.catalog.values import clean
 from archivmail.archive.packs.internaldate import seconds
 from archivmail.model.message import ContentId, Sighting
+
+_CONTENT_COLUMNS = ("account_id", "sha256", "size", "pack_id", "frame_offset", "frame_length")
+_PLACEMENT_COLUMNS = (
+    "account_id",
+    "folder_id",
+    "epoch_id",
+    "uid",
+    "content_id",
+    "pack_id",
+    "internal_date",
+    "received_s",
+    "flags",
+    "email_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +75,22 @@ def _enter_placements(
 ) -> list[NewPlacement]:
     keys = _keys(connection, account, pack_id, {each.content_id for each in new})
     rows = [
-        {
-            "account_id": account,
-            "folder_id": each.folder,
-            "epoch_id": each.epoch,
-            "uid": each.sighting.uid,
-            "content_id": keys[each.content_id],
-            "pack_id": pack_id,
-            "internal_date": clean(each.sighting.internal_date),
-            "received_s": seconds(each.sighting.internal_date),
-            "flags": clean(" ".join(each.sighting.flags)),
-            "email_id": clean(each.sighting.email_id or ""),
-        }
+        (
+            account,
+            each.folder,
+            each.epoch,
+            each.sighting.uid,
+            keys[each.content_id],
+            pack_id,
+            clean(each.sighting.internal_date),
+            seconds(each.sighting.internal_date),
+            clean(" ".join(each.sighting.flags)),
+            clean(each.sighting.email_id or ""),
+        )
         for each in new
         if each.content_id in keys
     ]
-    if rows:
-        connection.execute(insert(connection, placements).on_conflict_do_nothing(), rows)
+    insert_all(connection, placements, _PLACEMENT_COLUMNS, rows)
     return [each for each in new if each.content_id not in keys]
 
 
@@ -89,20 +102,9 @@ def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:
 
 
 def _enter_contents(connection: Connection, account: int, pack_id: int, new: Iterable[NewContent]) -> None:
-    rows = [
-        {
-            "account_id": account,
-            "sha256": each.content_id,
-            "size": each.size,
-            "pack_id": pack_id,
-            "frame_offset": each.offset,
-            "frame_length": each.length,
-        }
-        for each in new
-    ]
-    if rows:
-        # Where another process was first, its octets are the same and its pack is durable too.
-        connection.execute(insert(connection, contents).on_conflict_do_nothing(), rows)
+    rows = [(account, each.content_id, each.size, pack_id, each.offset, each.length) for each in new]
+    # Where another process was first, its octets are the same and its pack is durable too.
+    insert_all(connection, contents, _CONTENT_COLUMNS, rows)
 
 
 def _keys(connection: Connection, account: int, pack_id: int, wanted: set[ContentId]) -> dict[ContentId, int]:

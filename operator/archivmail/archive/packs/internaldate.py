@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import lru_cache
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(
@@ -11,6 +12,7 @@ _DATE = re.compile(
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
+@lru_cache(maxsize=4096)  # asked for the member and again for the catalog
 def seconds(raw: str) -> int:
     """Seconds since 1970 in UTC; 0 when the text is empty or no date, for a server's nonsense must not stop a run."""
     match = _DATE.fullmatch(raw)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from archivmail.archive.durability import Durability, SystemDurability, make_directories
-from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.faults import translated, unavailable
 from archivmail.archive.packs.names import is_pack_name
 from archivmail.archive.packs.stores import StoredPack
 from archivmail.model.errors import ArchiveDamaged
@@ -109,8 +109,10 @@ class LocalDraft:
         self._file = io.BufferedWriter(io.FileIO(fd, "r+"), _BUFFER)
 
     def write(self, data: bytes, /) -> int:
-        with translated(self._what):
+        try:  # once per message: a context manager would cost as much as the call
             return self._file.write(data)
+        except OSError as error:
+            raise unavailable(error, self._what) from error
 
     def cut(self, size: int, /) -> None:
         with translated(self._what):

@@ -19,7 +19,7 @@ MAX_MESSAGE = 2 * 1024**3
 WHOLE = 8 * 1024**2
 """Octets up to which a message is compressed in one call; larger ones are streamed."""
 
-# Measured on mail of 28 kB: level 3 saves 1 % of the octets of level 1 and takes 40 % longer.
+# Measured on mail of 28 kB: level 3 saves 0.6 % of the octets of level 1 and takes 40 % longer.
 _LEVEL = 1
 _CHECKSUM_SIZE = 4
 
