@@ -1,6 +1,5 @@
 """Choose which folders of a mailbox are archived. Knows folder names and rules; knows no server."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,7 +52,7 @@ def matches(pattern: str, folder: Folder) -> bool:
         return pattern.lower() in folder.attributes
     delimiter = (folder.delimiter or b"").decode("ascii", "replace")
     name = _with_canonical_inbox(display(folder.name), delimiter)
-    return _compiled(_with_canonical_inbox(pattern, delimiter), delimiter).fullmatch(name) is not None
+    return _is_match(_with_canonical_inbox(pattern, delimiter), name, delimiter)
 
 
 def _with_canonical_inbox(name: str, delimiter: str) -> str:
@@ -62,9 +61,27 @@ def _with_canonical_inbox(name: str, delimiter: str) -> str:
     return f"{INBOX}{found}{tail}" if head.upper() == INBOX else name
 
 
-def _compiled(pattern: str, delimiter: str) -> re.Pattern[str]:
-    within_level = f"[^{re.escape(delimiter)}]*" if delimiter else ".*"
-    # Neighbouring wildcards are folded: "***…" would otherwise backtrack for ever on a long name.
-    pattern = re.sub(r"[*%]*\*[*%]*", "*", re.sub("%+", "%", pattern))
-    parts = {"*": ".*", "%": within_level}
-    return re.compile("".join(parts.get(char, re.escape(char)) for char in pattern), re.DOTALL)
+def _is_match(pattern: str, name: str, delimiter: str) -> bool:
+    """Walk all places of the pattern at once, one bit each: linear in the name, whatever the pattern.
+
+    A regular expression would try the ways to share a name among wildcards one after the other, which a hostile
+    pattern makes exponential.
+    """
+    stars = sum(1 << at for at, char in enumerate(pattern) if char == "*")
+    percents = sum(1 << at for at, char in enumerate(pattern) if char == "%")
+    letters: dict[str, int] = {}
+    for at, char in enumerate(pattern):
+        if char not in {"*", "%"}:
+            letters[char] = letters.get(char, 0) | 1 << at
+    places = _past_wildcards(1, stars | percents)
+    for char in name:
+        stay = stars if char == delimiter else stars | percents
+        places = _past_wildcards((places & letters.get(char, 0)) << 1 | places & stay, stars | percents)
+    return bool(places >> len(pattern) & 1)
+
+
+def _past_wildcards(places: int, wildcards: int) -> int:
+    """A wildcard may stand for nothing: whoever stands before it stands behind it too."""
+    while (more := places | (places & wildcards) << 1) != places:
+        places = more
+    return places
