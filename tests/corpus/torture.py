@@ -21,7 +21,8 @@ VALUES = st.one_of(
 BODIES = st.one_of(
     st.binary(max_size=200),
     st.sampled_from([
-        b"--b\r\n\r\npart\r\n--b--\r\n", b"--b\n--b\n--b", b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx",
+        b"--b\r\n\r\npart\r\n--b--\r\n", b"--b\n--b\n--b",
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx",
         b"<html><script>x</script><p>text<br>&amp; &#xD800; &bogus;", b"aGVsbG8*d29ybGQ=\r\n=", b"=E2=82=AC=\r\n=ZZ",
         b"From the start\n>From here", b"\x00" * 50, b"no line end",
     ]),

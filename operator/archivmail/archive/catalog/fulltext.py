@@ -77,12 +77,12 @@ def matches(content_id: ColumnElement[int], terms: Iterable[Term]) -> ColumnElem
     found: Select[int] = (
         select(column("rowid", Integer))
         .select_from(table(TEXT_INDEX))
-        .where(literal_column(TEXT_INDEX).op("MATCH")(_expression(terms)))
+        .where(literal_column(TEXT_INDEX).op("MATCH")(expression(terms)))
     )
     return content_id.in_(found)
 
 
-def _expression(terms: Iterable[Term]) -> str:
+def expression(terms: Iterable[Term]) -> str:
     """FTS5 §3: each term a quoted string, which makes it a phrase without operators; a term holds no quote."""
     return " AND ".join(
         f'{term.field.value} : "{quoted}"' if term.field is not Field.ANYWHERE else f'"{quoted}"'
