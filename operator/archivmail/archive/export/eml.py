@@ -4,6 +4,7 @@ Resumable: SHA256SUMS is read first, and what it lists is not written again whil
 does not list (the last moments before a crash) is hashed. Nothing that an export did not write is ever overwritten.
 """
 
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ from archivmail.archive.rows import PlacementRow
 from archivmail.model.message import ContentId
 
 SUMS = "SHA256SUMS"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class EmlTree:
@@ -76,11 +78,12 @@ class EmlTree:
             for line in lines:
                 digest, _, name = line.rstrip("\n").partition("  ")
                 torn = not line.endswith("\n")
-                if torn or len(digest) != 64 or not (self._output / name).is_file():
+                if torn or not _DIGEST.fullmatch(digest):
                     continue
                 content_id = ContentId(bytes.fromhex(digest))
                 self._claims.claim(name, content_id)
-                self._claims.is_first(_earlier("/".join(name.split("/")[:2])), content_id)
+                if (self._output / name).is_file():  # somebody may have removed it
+                    self._claims.is_first(_earlier("/".join(name.split("/")[:2])), content_id)
         if torn:
             with (self._output / SUMS).open("a", encoding="ascii") as sums:
                 sums.write("\n")
