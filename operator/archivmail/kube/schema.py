@@ -197,7 +197,7 @@ class Spec(Part):
         ),
     ] = Field(
         default="10m",
-        description="Time from the end of one run to the start of the next, such as 10m or 1h30m: from 30s to 168h. "
+        description="Time from the end of one run to the start of the next, about: from 30s to 168h, such as 10m. "
         "0s: no run but on request (annotation archivmail.io/requestedAt).",
     )
     timeout: Annotated[

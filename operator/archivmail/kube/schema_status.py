@@ -85,8 +85,9 @@ class Condition(Part):
     """One aspect of the state (metav1.Condition)."""
 
     type: Annotated[str, Field(max_length=MAX_TYPE)] = Field(
-        description="Ready: the last run reached the mailbox. Complete: every message that the server listed is "
-        "archived. Reconciling, Stalled, FoldersDegraded, LimitedView and UIDValidityChanged are there only while True."
+        description="Ready: runs get through; False after several that did not, or when a person has to act. Complete: "
+        "every message that the server listed is archived. Reconciling, Stalled, FoldersDegraded, LimitedView and "
+        "UIDValidityChanged are there only while True."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
     observed_generation: Count = Field(default=0, description="metadata.generation that this speaks of.")
