@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archivmail.archive.export.eml import SUMS
@@ -11,10 +11,10 @@ from archivmail.archive.export.names import maildir_folder, mbox_path, message_p
 from tests.archive.export.sightings import Mailbox, files
 
 HOSTILE = (
-    b"../../etc", b"..", b".", b"", b"/", b"//", b"/etc/passwd", b"a/../b", b"a\x00b", b"a\nb", b"\xff\xfe", b"~root", b"%2E%2E",
-    b"con", b"a" * 300, b"/".join([b"deep"] * 300), b"7-1.eml", b"INBOX/7-1.eml", b"INBOX/7-1~01234567.eml", b"A", b"A.mbox",
-    b"A.mbox/B", b"A/B.mbox/C", b"INBOX", b"cur", b"new", b"tmp", b"a.b", b"a", b"a/b", b"a%2Fb", b"SHA256SUMS", b"-rf", b" ",
-    b"a" * 240 + b"x", b"a" * 240 + b"y", b"a" * 255, b"a" * 256,
+    b"../../etc", b"..", b".", b"", b"/", b"//", b"/etc/passwd", b"a/../b", b"a\x00b", b"a\nb", b"\xff\xfe", b"~root",
+    b"%2E%2E", b"con", b"a" * 300, b"/".join([b"deep"] * 300), b"7-1.eml", b"INBOX/7-1.eml", b"INBOX/7-1~01234567.eml",
+    b"A", b"A.mbox", b"A.mbox/B", b"A/B.mbox/C", b"INBOX", b"cur", b"new", b"tmp", b"a.b", b"a", b"a/b", b"a%2Fb",
+    b"SHA256SUMS", b"-rf", b" ", b"a" * 240 + b"x", b"a" * 240 + b"y", b"a" * 255, b"a" * 256,
 )  # fmt: skip
 
 
@@ -36,9 +36,8 @@ def test_every_message_of_hostile_folders_comes_out(mailbox: Mailbox, tmp_path: 
 
 
 @given(st.lists(st.binary(max_size=12), min_size=1, max_size=8, unique=True), st.sampled_from([b"/", b".", None]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_different_folders_have_different_names(folders: list[bytes], delimiter: bytes | None) -> None:
-    """No two folders share a file, a directory or a Maildir; none leaves the account. INBOX in any case is one folder."""
+    """No two folders share a file, a directory or a Maildir; none leaves the account. INBOX is one in any case."""
     mailbox = Mailbox()
     rows = [mailbox.add(b"x", folder=folder, delimiter=delimiter, uid=1) for folder in folders]
     for name_of in (message_path, mbox_path):
