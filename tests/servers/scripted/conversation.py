@@ -21,6 +21,7 @@ class Conversation:
         self, sock: socket.socket, *, cut_after: int | None, stall_after: int | None, ending: threading.Event
     ) -> None:
         sock.settimeout(TIMEOUT_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # 40 ms a command otherwise
         self.socket = sock
         self.opened: bytes | None = None
         self.is_authenticated = False
