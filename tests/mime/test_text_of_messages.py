@@ -47,7 +47,8 @@ PDF = part(
             mail(part(b"caf\xe9", b"Content-Type: text/plain; charset=iso-8859-1")), "café", id="charset",
         ),
         pytest.param(
-            mail(part(b"caf=C3=A9 a=\r\nb", b"Content-Transfer-Encoding: quoted-printable")), "café ab", id="quoted-printable",
+            mail(part(b"caf=C3=A9 a=\r\nb", b"Content-Transfer-Encoding: quoted-printable")), "café ab",
+            id="quoted-printable",
         ),
         pytest.param(b"Content-Type: text/plain\r\n\r\n" + b"\0\1" * 90, "", id="binary-called-text"),
     ],
