@@ -9,6 +9,7 @@ PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v) 2
 VENV := $(CACHE)/venv
 PY := $(VENV)/bin/python
 WORKERS ?= 2
+unexport PYTHONDONTWRITEBYTECODE
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "deploy" / "crds" / "archivmail.io_imapaccounts.yaml"
 API = "/apis/archivmail.io/v1alpha1/namespaces"
-READY_S = 30.0
+READY_S = 60.0
 
 
 class Operator:
