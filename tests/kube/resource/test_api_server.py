@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archivmail.kube.crd import GROUP, PLURAL, VERSION
 from archivmail.kube.resource import parse
+from archivmail.model.errors import SpecInvalid
 from archivmail.model.wireform import to_wire
-from tests.kube.resource.cases import ACCEPTED, REFUSED, REFUSED_BY_SCHEMA
+from tests.kube.resource.cases import ACCEPTED, REFUSED, REFUSED_BY_SCHEMA, oauth
 from tests.kube.resource.documents import MINIMAL_SPEC, account, merged
 from tests.model.test_wireform import FULL
 from tests.servers.api import ApiError
@@ -77,6 +80,52 @@ def test_a_bad_spec_is_refused_with_our_sentence(cluster, shared_objects, case):
     """design §3.5: the sentence is the same as without an API server, at the same field."""
     told = refusal_of(cluster, shared_objects, account(case.spec))
     assert re.search(rf"spec\.{re.escape(case.path)}: Invalid value: .*{re.escape(case.sentence)}", told, re.DOTALL)
+
+
+def digits(most):
+    return st.integers(0, 10**most).map(str)
+
+
+SPANS = st.lists(
+    st.tuples(digits(10), st.sampled_from(["", ".5", "."]), st.sampled_from([*"hmsd", "ms", "us", ""]))
+).map(lambda found: "".join("".join(each) for each in found))
+HOSTS = st.text("aZ09-_.:%[]", max_size=12) | st.ip_addresses().map(str) | st.text(max_size=5)
+TEXTS = {
+    "host": HOSTS.map(lambda text: {"host": text}),
+    "serverName": HOSTS.map(lambda text: {"tls": {"serverName": text}}),
+    "interval": SPANS.map(lambda text: {"interval": text}),
+    "timeout": SPANS.map(lambda text: {"timeout": text}),
+    "secret": st.text("aA0-._/", max_size=8).map(lambda text: {"auth": {"secretRef": {"name": text}}}),
+    "folder": st.text("a\\ *%\n\u65c5\x7f", max_size=6).map(lambda text: {"folders": {"exclude": [text]}}),
+    "tokenURL": st.text("a:/?#@[]. ", max_size=8).map(lambda text: {"auth": oauth(tokenURL=f"https://{text}")}),
+    "scope": st.text('aZ!"#[\\]~ \x7fé', max_size=4).map(lambda text: {"auth": oauth(scopes=[text])}),
+}
+
+
+def is_accepted(cluster, path, document):
+    try:
+        cluster.api.request("POST", path, document)
+    except ApiError as refused:
+        if refused.code != 422:
+            raise
+        return False
+    return True
+
+
+def is_read(document):
+    try:
+        parse(document, strict=True)
+    except SpecInvalid:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("field", TEXTS)
+@given(data=st.data())
+def test_both_forms_of_a_rule_agree_on_any_text(cluster, shared_objects, field, data):
+    """CEL and Python, RE2 and `re`, Go's spans and ours."""
+    document = account(merged(MINIMAL_SPEC, data.draw(TEXTS[field])))
+    assert is_read(document) is is_accepted(cluster, shared_objects, document)
 
 
 @pytest.mark.parametrize("case", REFUSED_BY_SCHEMA)
