@@ -55,9 +55,7 @@ def opened(
     folder: bytes | None = b"INBOX",
 ) -> Iterator[Session]:
     """A session, with a folder opened unless that is None."""
-    session = connect(
-        server.endpoint, credentials or server.credentials, should_stop=should_stop, limits=limits
-    )
+    session = connect(server.endpoint, credentials or server.credentials, should_stop=should_stop, limits=limits)
     try:
         if folder is not None:
             session.examine(replace(INBOX, name=FolderName(folder)))

@@ -11,7 +11,7 @@ DATE = b'INTERNALDATE "17-Jul-1996 02:44:25 -0700"'
 
 ODD = [
     pytest.param(b"* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="usual"),
-    pytest.param(b"* 1 fetch (uid 5 flags () internaldate \"x\" body[] {3}\r\nabc)\r\n", id="trap-74-lower-case"),
+    pytest.param(b'* 1 fetch (uid 5 flags () internaldate "x" body[] {3}\r\nabc)\r\n', id="trap-74-lower-case"),
     pytest.param(b"* 1 FETCH (BODY[] {3}\r\nabc FLAGS () UID 5 %D)\r\n", id="trap-39-body-first"),
     pytest.param(b"* 1 FETCH (UID 5 BODY[] {3}\r\nabc)\r\n* 1 FETCH (UID 5 FLAGS () %D)\r\n", id="trap-39-two-lines"),
     pytest.param(b"* 1 FETCH (UID 5 FLAGS ())\r\n* 1 FETCH (UID 5 BODY[] {3}\r\nabc)\r\n", id="trap-39-date-missing"),
@@ -26,19 +26,31 @@ ODD = [
     pytest.param(b"\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n\r\n", id="trap-73-blank-lines"),
     pytest.param(b"* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\nabc)\n", id="trap-74-bare-lf"),
     pytest.param(b"* 1 FETCH (X (a (b)) UID 5 ODD FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="unknown-and-odd-items"),
-    pytest.param(b"* 1 FETCH (UID 5 FLAGS (a[b c\"d) %D BODY[] {3}\r\nabc)\r\n", id="trap-76-stray-quote-and-bracket"),
-    pytest.param(b"* OK see {12}\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-75-text-like-literal"),
+    pytest.param(b'* 1 FETCH (UID 5 FLAGS (a[b c"d) %D BODY[] {3}\r\nabc)\r\n', id="trap-76-stray-quote-and-bracket"),
+    pytest.param(
+        b"* OK see {12}\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-75-text-like-literal"
+    ),
     pytest.param(b"* 1 UIDFETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="uidfetch"),
-    pytest.param(b"* 9 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-38-no-uid"),
-    pytest.param(b"* 1 FETCH (UID 9 BODY[] {3}\r\nxyz)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n",
-                 id="trap-38-other-uid"),
-    pytest.param(b"* 5 FETCH (BODY[] {3}\r\nxyz)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n",
-                 id="trap-38-body-without-uid"),
-    pytest.param(b"* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nxyz)\r\n",
-                 id="trap-16-same-uid-twice"),
-    pytest.param(b"* 1 EXPUNGE\r\n* 3 EXISTS\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-40-expunge"),
+    pytest.param(
+        b"* 9 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-38-no-uid"
+    ),
+    pytest.param(
+        b"* 1 FETCH (UID 9 BODY[] {3}\r\nxyz)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n",
+        id="trap-38-other-uid",
+    ),
+    pytest.param(
+        b"* 5 FETCH (BODY[] {3}\r\nxyz)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n",
+        id="trap-38-body-without-uid",
+    ),
+    pytest.param(
+        b"* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nxyz)\r\n",
+        id="trap-16-same-uid-twice",
+    ),
+    pytest.param(
+        b"* 1 EXPUNGE\r\n* 3 EXISTS\r\n* 1 FETCH (UID 5 FLAGS () %D BODY[] {3}\r\nabc)\r\n", id="trap-40-expunge"
+    ),
     pytest.param(b"* 1 FETCH (UID 5 FLAGS () %D X-L {3}\r\na b BODY[] {3}\r\nabc)\r\n", id="another-literal"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("response", ODD)
@@ -127,12 +139,15 @@ def test_a_cut_at_any_octet_delivers_only_whole_messages() -> None:
 
     for cut_after in range(before, after):
         got: dict[int, bytes] = {}
-        with ScriptedServer({b"INBOX": folder}, cut_after=cut_after) as server, opened(server) as session:
-            with pytest.raises(ConnectionLost):
-                session.fetch(
-                    uid_set(1, 2),
-                    lambda message, got=got: got.update({message.sighting.uid: b"".join(message.body.chunks())}),
-                )
+        with (
+            ScriptedServer({b"INBOX": folder}, cut_after=cut_after) as server,
+            opened(server) as session,
+            pytest.raises(ConnectionLost),
+        ):
+            session.fetch(
+                uid_set(1, 2),
+                lambda message, got=got: got.update({message.sighting.uid: b"".join(message.body.chunks())}),
+            )
         assert got.items() <= whole.items(), f"cut after {cut_after} octets"
 
 

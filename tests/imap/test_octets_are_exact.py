@@ -54,11 +54,13 @@ def test_a_large_message_is_spooled_and_read_any_number_of_times() -> None:
     with ScriptedServer({b"INBOX": Folder({1: Message(octets)})}) as server, opened(server) as session:
         session.fetch(
             uid_set(1),
-            lambda message: seen.append((
-                type(message.body).__name__,
-                b"".join(bytes(chunk) for chunk in message.body.chunks()),
-                b"".join(bytes(chunk) for chunk in message.body.chunks()),
-            )),
+            lambda message: seen.append(
+                (
+                    type(message.body).__name__,
+                    b"".join(bytes(chunk) for chunk in message.body.chunks()),
+                    b"".join(bytes(chunk) for chunk in message.body.chunks()),
+                )
+            ),
         )
 
     assert seen == [("SpooledBody", octets, octets)]

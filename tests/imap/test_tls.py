@@ -132,8 +132,7 @@ def test_a_port_without_tls_is_told() -> None:
 def test_a_server_that_closes_during_the_handshake_is_an_outage() -> None:
     """A load balancer without a backend."""
     with ScriptedServer() as server:
-        server.greeting = b""
-        server.cut_after = -1
+        server.cut_after = 0
         error = refused(server, replace(server.endpoint, tls=TlsMode.IMPLICIT))
         assert isinstance(error, ConnectionLost)
 

@@ -182,7 +182,7 @@ def test_nobody_there_is_told() -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
 def test_an_unknown_host_is_told(host: str) -> None:
     """RFC 6761 §6.4: .invalid never resolves; and names that are none."""
-    with ScriptedServer() as server, pytest.raises(ConnectionLost, match="resolved|not found within"):
+    with ScriptedServer() as server, pytest.raises(ConnectionLost, match=r"resolved|not found within"):
         connect(replace(server.endpoint, host=host), server.credentials, should_stop=lambda: False, limits=QUICK)
 
 

@@ -25,8 +25,10 @@ class Excerpts:
             return WITHHELD
         for name in self._names():
             bare = re.sub(re.escape(name), "…", bare, flags=re.IGNORECASE)
-        bare = _ADDRESS.sub("…", bare)
-        return bare if len(bare) <= MAX_CHARS else bare[: MAX_CHARS - 1] + "…"
+        if len(bare) > MAX_CHARS:
+            # At a blank: half an address would be left otherwise. And no pattern meets a text of any length.
+            bare = bare[: MAX_CHARS - 1].rpartition(" ")[0] + " …"
+        return _ADDRESS.sub("…", bare)
 
     def _secrets(self) -> list[str]:
         held: tuple[Secret | None, ...] = (

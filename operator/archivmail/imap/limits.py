@@ -19,7 +19,7 @@ class Limits:
     close_s: float = 1.0
     """For a polite LOGOUT."""
     receive_bytes: int = 256 * 1024
-    login_bytes: int = 1024 * 1024
+    login_bytes: int = 256 * 1024
     """All that a server may say until it has let us in."""
     line_bytes: int = 1024 * 1024
     search_line_bytes: int = 16 * 1024 * 1024

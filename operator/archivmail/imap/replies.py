@@ -23,8 +23,9 @@ _UNTAGGED = re.compile(rb"\*[ \t]+(?:(\d{1,20})[ \t]+)?([A-Za-z][A-Za-z0-9.-]*)[
 _ATTRIBUTES = re.compile(rb"\(([^)]*)\)[ \t]*")
 _DELIMITER = re.compile(rb'(?:NIL|"(\\?[^"]|\\)"|"")[ \t]*', re.IGNORECASE)
 _QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(?=$|[ \t]+\()', re.DOTALL)
-_EXTENDED = re.compile(rb'[ \t]+\("?(?:CHILDINFO|OLDNAME)"? .*\)$', re.IGNORECASE)
+_EXTENDED = re.compile(rb'(?<![ \t])[ \t]++\("?(?:CHILDINFO|OLDNAME)"? .*\)$', re.IGNORECASE)
 _INBOX = b"INBOX"
+_MAX_TEXT = 2000
 
 
 class BadReply(ValueError):
@@ -76,6 +77,8 @@ def status(word: bytes, rest: bytes) -> Status:
     if found:
         code, argument = found[1].decode("ascii").upper(), found[2] or b""
         rest = rest[found.end() :]
+    if len(rest) > _MAX_TEXT:
+        rest = rest[: _MAX_TEXT // 2] + b" ... " + rest[-_MAX_TEXT // 2 :]  # Gmail puts [THROTTLED] at the end
     return Status(word.decode("ascii"), code, argument, rest.decode("utf-8", "replace").strip())
 
 
@@ -109,7 +112,8 @@ def _name(rest: bytes) -> bytes:
     quoted = _QUOTED.match(rest)
     if quoted:
         return unescaped(quoted[1])
-    plain = _EXTENDED.sub(b"", rest).rstrip(b" \t")
+    # Only where it can match: the search would be quadratic in a hostile line otherwise.
+    plain = (_EXTENDED.sub(b"", rest) if rest.endswith(b")") else rest).rstrip(b" \t")
     if len(plain) > 1 and plain.startswith(b'"') and plain.endswith(b'"'):
         return unescaped(plain[1:-1])  # quotes inside that nobody escaped
     return plain

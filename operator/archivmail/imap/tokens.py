@@ -22,7 +22,7 @@ class TooDeep(ValueError):
 
 # An item name with a section keeps its blanks and parentheses: BODY[HEADER.FIELDS (DATE)]<0>.
 _TOKEN = re.compile(
-    rb'[ \t]+|(?P<item>BODY(?:\.PEEK)?\[[^\]"]*\](?:<\d+>)?)|(?P<open>\()|(?P<close>\))'
+    rb'[ \t]+|(?P<item>BODY(?:\.PEEK)?\[[^\]"]{0,500}\](?:<\d+>)?)|(?P<open>\()|(?P<close>\))'
     rb'|"(?P<quoted>(?:[^"\\]++|\\.)*+)"|(?P<atom>[^ \t()]+)',
     re.IGNORECASE | re.DOTALL,
 )

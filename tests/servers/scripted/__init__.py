@@ -1,7 +1,7 @@
 """A small IMAP server in this process: correct by default, and wrong exactly where a test says so."""
 
 from .conversation import Conversation, CutError
-from .mailbox import Folder, Message, sample
+from .served import Folder, Message, sample
 from .server import ScriptedServer
 
 __all__ = ["Conversation", "CutError", "Folder", "Message", "ScriptedServer", "sample"]

@@ -7,13 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .conversation import Conversation
-    from .mailbox import Folder, Message
+    from .served import Folder, Message
     from .server import ScriptedServer
 
-Answer = "Callable[[ScriptedServer, Conversation, bytes], bytes]"
 NO_SUCH_FOLDER = b"NO [NONEXISTENT] no such folder"
 
 
@@ -61,7 +58,7 @@ def namespace(_server: ScriptedServer, talk: Conversation, _: bytes) -> bytes:
 def listing(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes:
     pattern = unquoted(arguments.split(b" ", 1)[1].partition(b" RETURN")[0])
     for name, folder in server.folders.items():
-        if pattern == b"*" or name == pattern or (pattern.endswith(b"*") and name.startswith(pattern[:-1])):
+        if pattern in {b"*", name} or (pattern.endswith(b"*") and name.startswith(pattern[:-1])):
             talk.send(b'* LIST (%b) "/" %b\r\n' % (folder.attributes.encode(), quoted(name)))
             if b"STATUS" in arguments:
                 _send_status(talk, name, folder)

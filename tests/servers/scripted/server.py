@@ -1,8 +1,8 @@
 """The scripted server: threads, TLS, and the places where a test bends it.
 
-    with ScriptedServer({b"INBOX": sample(3)}) as server:
-        server.script(b"UID SEARCH", b"* SEARCH 1\r\n* SEARCH 2 3\r\n")
-        session = connect(server.endpoint, server.credentials, should_stop=...)
+with ScriptedServer({b"INBOX": sample(3)}) as server:
+    server.script(b"UID SEARCH", b"* SEARCH 1\r\n* SEARCH 2 3\r\n")
+    session = connect(server.endpoint, server.credentials, should_stop=...)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .conversation import Conversation, CutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .mailbox import Folder, Message
+    from .served import Folder, Message
 
 BASIC = "IMAP4rev1"
 HOST = "127.0.0.1"
@@ -135,9 +135,7 @@ class ScriptedServer:
             except OSError:
                 return
             self.connections += 1
-            talk = Conversation(
-                sock, cut_after=self.cut_after, stall_after=self.stall_after, ending=self._ending
-            )
+            talk = Conversation(sock, cut_after=self.cut_after, stall_after=self.stall_after, ending=self._ending)
             self._talks.append(talk)
             self._start(partial(self._serve, talk))
 

@@ -40,6 +40,9 @@ class Folder:
 
 def sample(count: int = 3, first_uid: int = 1) -> Folder:
     """A folder of that many small messages with neighbouring UIDs."""
-    return Folder({
-        uid: Message(b"Subject: message %d\r\n\r\nbody of %d\r\n" % (uid, uid)) for uid in range(first_uid, first_uid + count)
-    })
+    return Folder(
+        {
+            uid: Message(b"Subject: message %d\r\n\r\nbody of %d\r\n" % (uid, uid))
+            for uid in range(first_uid, first_uid + count)
+        }
+    )
