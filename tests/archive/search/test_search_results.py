@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.querytext import Field, Query, Term, parse
+from archivmail.archive.catalog.reading import all_placements
 from archivmail.archive.catalog.search import Cursor, search
 from archivmail.model.errors import SpecInvalid
 from tests.archive.search.catalogs import Catalog, mail
@@ -140,6 +141,26 @@ def test_folder_matches_any_placement_and_is_the_one_shown(catalog: Catalog) -> 
     assert [hit.folder for hit in catalog.find("folder:projects/*")] == ["Projects/A"]
     assert [hit.folder for hit in catalog.find("folder:Projects/A folder:Trash")] == ["Trash"]
     assert catalog.find("folder:Projects/A folder:Sent") == []
+
+
+def test_export_of_a_query_takes_the_placements_in_its_folders(catalog: Catalog) -> None:
+    """Placements are chosen by the same words; with `folder:` only those that lie there."""
+    octets = mail("same")
+    catalog.add(octets, folder="Projects/A")
+    catalog.add(octets, folder="Trash")
+    catalog.add(mail("other"), folder="Trash")
+    catalog.add(octets, folder="Trash", account="team/bob")
+    catalog.drain()
+
+    def places(query: str, account: str | None = None) -> list[str]:
+        with catalog.database.reading() as connection:
+            rows = all_placements(connection, namespace=None, account=account, query=parse(query))
+            return [f"{row.account.name} {row.display}" for row in rows]
+
+    assert places("same") == ["alice Projects/A", "alice Trash", "bob Trash"]
+    assert places("same folder:trash", "alice") == ["alice Trash"]
+    assert places("folder:Trash folder:Projects/*") == ["alice Projects/A", "alice Trash"]
+    assert len(places("")) == 4
 
 
 def test_namespace_and_account_narrow_the_search(catalog: Catalog) -> None:

@@ -94,8 +94,9 @@ def content_conditions(
     if query.has_attachment:
         conditions.append(contents.c.attachments > 0)
     for ids in _folder_ids(connection, query.folders):
-        lies_there = select(placements.c.id).where(placements.c.content_id == contents.c.id, _is_in(ids))
-        conditions.append(lies_there.exists())
+        place = placements.alias()  # its own, for the statement around may be about placements too
+        lies_there = select(place.c.id).where(place.c.content_id == contents.c.id, _is_in(place.c.folder_id, ids))
+        conditions.append(lies_there.correlate(contents).exists())
     return conditions
 
 
@@ -106,7 +107,7 @@ def placement_conditions(
     conditions = content_conditions(connection, query, namespace=namespace, account=account)
     chosen = _folder_ids(connection, query.folders)
     if chosen:
-        conditions.append(or_(*(_is_in(ids) for ids in chosen)))
+        conditions.append(or_(*(_is_in(placements.c.folder_id, ids) for ids in chosen)))
     return conditions
 
 
@@ -133,18 +134,18 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _is_in(ids: Sequence[int]) -> ColumnElement[bool]:
+def _is_in(folder_id: ColumnElement[int], ids: Sequence[int]) -> ColumnElement[bool]:
     # Written into the statement: SQLite takes only 32,766 parameters. "+ 0" keeps it from reading the whole folder for
     # each content; the few placements of the content are what is to be looked at.
     among: BindParameter[int] = bindparam("folder_ids", list(ids), expanding=True, literal_execute=True, unique=True)
-    return (placements.c.folder_id + 0).in_(among)
+    return (folder_id + 0).in_(among)
 
 
 def _shown(ids: Sequence[int], chosen: Sequence[Sequence[int]]) -> Select[tuple[object, ...]]:
     """Each content with the placement to show."""
     newest = select(placements.c.id).where(placements.c.content_id == contents.c.id)
     if chosen:
-        newest = newest.where(or_(*(_is_in(folder_ids) for folder_ids in chosen)))
+        newest = newest.where(or_(*(_is_in(placements.c.folder_id, folder_ids) for folder_ids in chosen)))
     newest = newest.order_by(placements.c.received_s.desc(), placements.c.id.desc()).limit(1)
     shown = placements.alias("shown")
     return (
