@@ -66,7 +66,7 @@ def _tour(folder: Path, manifest: Path) -> int:
         ("Once more: nothing is new, so nothing is fetched.", ["sync", "-f", str(manifest)]),
         ("How complete is it?", ["status"]),
         ("Two messages carry the same Message-ID, with other content. Both are there.", ["search", "minutes"]),
-        ("Any script, and fields.", ["search", "from:mina has:attachment"]),
+        ("Words, phrases, fields.", ["search", "from:henrik has:attachment"]),
     ]
     for why, arguments in steps:
         if code := _show(why, arguments):

@@ -9,14 +9,14 @@ import pytest
 
 from archivmail import __version__
 from archivmail.cli.main import COMMANDS, cli
-from tests.cli.program import archivmail
+from tests.cli.program import archivmail, process
 
 HEAVY = ("kopf", "kubernetes", "sqlalchemy", "pydantic", "rich", "imapclient", "obstore", "yaml")
 
 
 def test_help_lists_every_command_of_the_design() -> None:
     """Design §3.2, in its order, each with one line."""
-    ended = archivmail("--help")
+    ended = process("--help")
 
     assert ended.code == 0
     listed = re.findall(r"^  ([a-z]+)  +[A-Z].*\.$", ended.text, re.MULTILINE)
@@ -36,7 +36,7 @@ def test_help_imports_no_heavy_library() -> None:
 
 def test_version_is_that_of_the_package() -> None:
     """`--version` names program and version."""
-    assert archivmail("--version").text == f"archivmail, version {__version__}\n"
+    assert process("--version").text == f"archivmail, version {__version__}\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,18 +1,16 @@
 """`archivmail sync` from the outside: streams, exit codes, what is in the archive afterwards."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import ROOT, Pymap
 from tests.cli.manifests import manifest
-from tests.cli.program import archivmail, environment
+from tests.cli.program import COMMAND, archivmail, environment, process, process_nobody_reads
 
 
 def test_a_mailbox_is_archived_completely_and_then_nothing_is_new(pymap: Pymap, tmp_path: Path) -> None:
@@ -58,7 +56,7 @@ def test_a_suspended_account_is_skipped_with_a_note(tmp_path: Path) -> None:
 
 def test_one_bad_account_does_not_keep_the_others_out(pymap: Pymap, tmp_path: Path) -> None:
     """The exit code is the worst of all; the good account is archived."""
-    bad = manifest(tmp_path, name="bob", port=_unused_port())
+    bad = manifest(tmp_path, name="bob", secret="bob", port=_unused_port())
     good = manifest(tmp_path, port=pymap.port)
     ended = archivmail("sync", "-f", bad, "-f", good, "--archive", tmp_path / "archive")
 
@@ -69,7 +67,7 @@ def test_one_bad_account_does_not_keep_the_others_out(pymap: Pymap, tmp_path: Pa
 
 def test_an_account_may_be_chosen(pymap: Pymap, tmp_path: Path) -> None:
     """`-n` and `-a` choose among the accounts of the manifests."""
-    files = ["-f", manifest(tmp_path, name="bob"), "-f", manifest(tmp_path, port=pymap.port)]
+    files = ["-f", manifest(tmp_path, name="bob", secret="bob"), "-f", manifest(tmp_path, port=pymap.port)]
     ended = archivmail("sync", *files, "-n", "team-a", "-a", "alice", "--archive", tmp_path / "archive")
 
     assert ended.code == 0
@@ -135,7 +133,7 @@ def test_no_connection_ends_with_3(tmp_path: Path) -> None:
 def test_a_wrong_password_ends_with_3_and_is_never_shown(pymap: Pymap, tmp_path: Path) -> None:
     """Not on a stream, not even at debug level."""
     file = manifest(tmp_path, port=pymap.port, password="hunter2-is-wrong")
-    ended = archivmail("sync", "-f", file, "--archive", tmp_path / "archive", ARCHIVMAIL_LOG_LEVEL="debug")
+    ended = process("sync", "-f", file, "--archive", tmp_path / "archive", ARCHIVMAIL_LOG_LEVEL="debug")
 
     assert ended.code == 3
     assert "refused" in ended.text
@@ -155,16 +153,10 @@ def test_an_archive_that_cannot_be_written_ends_with_3(pymap: Pymap, tmp_path: P
 def test_a_closed_output_does_not_stop_the_archiving(pymap: Pymap, tmp_path: Path) -> None:
     """`archivmail sync | true`: the mail is archived and the code is that of the run."""
     file = manifest(tmp_path, port=pymap.port)
-    command = [sys.executable, "-m", "archivmail", "sync", "-f", str(file), "--archive", str(tmp_path / "archive")]
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run(
-        command, stdout=writing, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False, text=True
-    )
-    os.close(writing)
+    ended = process_nobody_reads("sync", "-f", file, "--archive", tmp_path / "archive")
 
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
+    assert ended.code == 0, ended.err
+    assert "Traceback" not in ended.err
     assert archivmail("status", "--archive", tmp_path / "archive").code == 0
 
 
@@ -175,16 +167,16 @@ def test_a_signal_ends_a_run_that_waits(
     """A server that says nothing: the run hears the signal within seconds and says what happened."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = manifest(tmp_path, port=silent.getsockname()[1])
-        command = [sys.executable, "-m", "archivmail", "sync", "-f", str(file), "--archive", str(tmp_path / "archive")]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-        processes.append(process)
+        command = [*COMMAND, "sync", "-f", str(file), "--archive", str(tmp_path / "archive")]
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        processes.append(started)
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
-            process.send_signal(number)
-            out, err = process.communicate(timeout=20)
+            started.send_signal(number)
+            out, err = started.communicate(timeout=20)
 
-    assert process.returncode == 1
+    assert started.returncode == 1
     assert b"stopped before the end" in out
     assert b"Traceback" not in err
 

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from archivmail.cli.output import count, note
+from archivmail.cli.output import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,20 +15,21 @@ UNKNOWN_TOTAL: Final = 0
 
 
 @contextmanager
-def counting(what: str, noun: str) -> "Iterator[Callable[[int, int], None]]":
-    """Give a `progress(done, total)` for the time of the block: "verify: 12 of 300 packs"."""
+def counting(what: str, told: "Callable[[int], str]") -> "Iterator[Callable[[int, int], None]]":
+    """Give a `progress(done, total)` for the time of the block; `told` writes a number: "verify: 1.2 GB of 5.6 GB"."""
     if not sys.stderr.isatty():
-        yield _lines(what, noun)
+        yield _lines(what, told)
         return
     from rich.console import Console  # noqa: PLC0415 - only terminals pay for rich
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, told="")
+        yield lambda done, total: bar.update(task, completed=done, total=total or None, told=told(done))
 
 
-def _lines(what: str, noun: str) -> "Callable[[int, int], None]":
+def _lines(what: str, told: "Callable[[int], str]") -> "Callable[[int, int], None]":
     last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -36,6 +37,6 @@ def _lines(what: str, noun: str) -> "Callable[[int, int], None]":
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            note(f"{what}: {count(done)}{f' of {count(total)}' if total else ''} {noun}")
+            note(f"{what}: {told(done)} of {told(total)}" if total else f"{what}: {told(done)}")
 
     return progress

@@ -61,7 +61,7 @@ def command(
         if not accounts_of(archive, namespace, account):
             return Exit.COMPLETE
         rows = _rows(archive, " ".join(query), namespace, account)
-        with counting("export", "messages") as progress:
+        with counting("export", lambda number: counted(number, "message")) as progress:
             report = export(
                 archive,
                 rows,

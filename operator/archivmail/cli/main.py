@@ -3,6 +3,7 @@
 Start-up time matters to people and scripts: `archivmail --help` imports click and this file only.
 """
 
+import io
 import logging
 import os
 import sys
@@ -68,8 +69,16 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the installed command."""
+    _write_whatever_the_locale()
     _configure_logs()
     sys.exit(outcomes.run(lambda: cli.main(prog_name="archivmail", standalone_mode=False)))
+
+
+def _write_whatever_the_locale() -> None:
+    """A locale without UTF-8 must not cost a command: what it cannot write is shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _configure_logs() -> None:

@@ -2,11 +2,11 @@
 
 import click
 
-from archivmail.archive.opening import open_archive
+from archivmail.archive.opening import open_for_rebuild
 from archivmail.cli.counting import counting
 from archivmail.cli.options import archive_options
 from archivmail.cli.outcomes import Exit
-from archivmail.cli.output import counted, emit, size
+from archivmail.cli.output import count, counted, emit, size
 from archivmail.cli.verify import findings
 
 
@@ -17,11 +17,11 @@ def command(*, archive_url: str, catalog_url: str | None) -> int:
 
     Every message and every place where it was seen comes back, and the text index with them. Packs are only read.
     """
-    with open_archive(archive_url, catalog_url, create=False) as archive:
-        with counting("rebuild", "packs") as progress:
+    with open_for_rebuild(archive_url, catalog_url) as archive:
+        with counting("rebuild", size) as progress:
             report = archive.rebuild(progress=progress)
         total = archive.index_backlog()
-        with counting("index", "messages") as progress:
+        with counting("index", count) as progress:
             while archive.drain_index():
                 progress(total - archive.index_backlog(), total)
     messages = f"{counted(report.messages, 'message')} ({size(report.octets)})"

@@ -78,7 +78,8 @@ def command(
 
 
 def _read(archive: Archive, ref: AccountRef) -> _Account:
-    return _Account(ref, from_wire(archive.account_status(ref) or {}), archive.folder_states(ref))
+    folders = sorted(archive.folder_states(ref), key=lambda each: (each[0].upper() != "INBOX", each[0]))
+    return _Account(ref, from_wire(archive.account_status(ref) or {}), folders)
 
 
 def _document(account: _Account) -> dict[str, object]:

@@ -25,7 +25,7 @@ def command(*, full: bool, as_json: bool, archive_url: str, catalog_url: str | N
     Compares packs and catalog both ways; with --full every message is read and its SHA-256 compared. Exit code 1 when
     anything is missing, corrupt or unknown to the catalog.
     """
-    with for_reading(archive_url, catalog_url) as archive, counting("verify", "packs") as progress:
+    with for_reading(archive_url, catalog_url) as archive, counting("verify", size) as progress:
         report = archive.verify(full=full, progress=progress)
     code = Exit.COMPLETE if report.is_clean else Exit.INCOMPLETE
     try:
