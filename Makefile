@@ -10,6 +10,7 @@ VENV := $(CACHE)/venv
 PY := $(VENV)/bin/python
 WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
+export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 

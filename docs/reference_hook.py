@@ -1,9 +1,12 @@
 """mkdocs hook: write the reference pages from the code, so that they cannot drift from it."""
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 from mkdocs.structure.files import File, Files
+from prometheus_client import Metric
 
 from archivmail.kube.crd import render
 
@@ -106,9 +109,25 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    """Every series with its labels and help text."""
-    from archivmail.observe.catalogue import SERIES
-
+    """Every series as a scrape of an operator with one account shows it."""
     lines = ["# Metrics", "", "Served at `/metrics`.", "", "| series | type | labels | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{s.name}` | {s.kind} | {', '.join(s.labels)} | {_cell(s.help)} |" for s in SERIES]
+    for family in _families():
+        labels = sorted({name for sample in family.samples for name in sample.labels} - {"le"})
+        name = family.name + ("_total" if family.type == "counter" else "")
+        lines.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {_cell(family.documentation)} |")
     return "\n".join(lines) + "\n"
+
+
+def _families() -> Iterable[Metric]:
+    from archivmail.model.account import AccountRef
+    from archivmail.model.outcome import MessageCounts
+    from archivmail.observe.metrics import AccountSeries, Metrics
+
+    now = datetime.now(UTC)
+    account = AccountSeries(AccountRef("ns", "name"), True, True, False, now, 600, 0, now, now, MessageCounts())
+    metrics = Metrics()
+    metrics.show_accounts(lambda: [account])
+    metrics.verified(now, 0)
+    metrics.imap_failed("login", "ConnectionFailed")
+    metrics.kube_request("get", "imapaccounts", "200")
+    return metrics.registry.collect()
