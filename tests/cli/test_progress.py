@@ -7,7 +7,8 @@ import pytest
 
 from archivmail.cli.progress import Bar, Lines, watcher_for
 from archivmail.cli.stopping import stop_on_signals
-from archivmail.sync.ports import Progress, Watcher
+from archivmail.model.outcome import Progress
+from archivmail.sync.ports import Watcher
 
 
 class Clock:

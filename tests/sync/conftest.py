@@ -13,10 +13,9 @@ from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
 from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint, FolderRules, Mechanism, Secret
 from archivmail.model.message import Stored
-from archivmail.model.outcome import AccountOutcome
+from archivmail.model.outcome import AccountOutcome, Progress
 from archivmail.model.uidset import UidValidity
 from archivmail.sync.account import Job, run
-from archivmail.sync.ports import Progress
 from tests.sync.mailserver import FakeServer
 
 REF = AccountRef("team-a", "alice")

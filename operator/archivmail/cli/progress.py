@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from archivmail.model.message import Stored
+    from archivmail.model.outcome import Progress
     from archivmail.model.uidset import UidValidity
-    from archivmail.sync.ports import Progress
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 

@@ -6,9 +6,10 @@ The thread of the run writes, the event loop reads; both only replace whole valu
 from dataclasses import replace
 
 from archivmail.model.message import Stored
+from archivmail.model.outcome import Progress
 from archivmail.model.status import AccountStatus, MessagesStatus
 from archivmail.model.uidset import UidValidity
-from archivmail.sync.ports import Progress, Watcher
+from archivmail.sync.ports import Watcher
 
 
 class RunWatcher:

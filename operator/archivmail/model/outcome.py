@@ -89,3 +89,16 @@ class AccountOutcome:
     secret_version: str = ""
     alerts: tuple[str, ...] = field(default=())
     """Texts of [ALERT] that the server wants shown (RFC 9051 §7.1), bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands; taken often, so cheap."""
+
+    folder: str
+    folders_done: int
+    folders_selected: int
+    messages_to_do: int
+    """Messages known to be missing in the folders looked at so far."""
+    messages_done: int
+    fetched_bytes: int

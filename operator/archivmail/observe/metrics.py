@@ -16,10 +16,9 @@ from prometheus_client.registry import Collector
 from archivmail import __version__
 from archivmail.model.account import AccountRef
 from archivmail.model.message import Stored
-from archivmail.model.outcome import AccountOutcome, MessageCounts, Result
+from archivmail.model.outcome import AccountOutcome, MessageCounts, Progress, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.uidset import UidValidity
-from archivmail.sync.ports import Progress
 
 NAMESPACE = "archivmail"
 OTHER = "other"

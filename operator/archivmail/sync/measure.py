@@ -1,8 +1,9 @@
 """A watcher that counts for the outcome and passes everything on."""
 
 from archivmail.model.message import Stored
+from archivmail.model.outcome import Progress
 from archivmail.model.uidset import UidValidity
-from archivmail.sync.ports import Progress, Watcher
+from archivmail.sync.ports import Watcher
 
 
 class Measured:

@@ -1,7 +1,6 @@
 """What a run needs from the outside: a mail server, an archive, a watcher. Adapters satisfy these by shape."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from archivmail.model.account import AccountRef, Credentials, Endpoint, Origin
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry, Snapshot
 from archivmail.model.message import ContentId, FetchedMessage, Refused, Sighting, Stored
 from archivmail.model.notices import AuditEvent
+from archivmail.model.outcome import Progress
 from archivmail.model.uidset import Uid, UidSet, UidValidity
 
 # --- the mail server -------------------------------------------------------------------------------------------------
@@ -160,19 +160,6 @@ class OpenAccount(Protocol):
 
 
 # --- the watcher -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands; taken often, so cheap."""
-
-    folder: str
-    folders_done: int
-    folders_selected: int
-    messages_to_do: int
-    """Messages known to be missing in the folders looked at so far."""
-    messages_done: int
-    fetched_bytes: int
 
 
 class Watcher(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from archivmail.sync.ports import Progress
+from archivmail.model.outcome import Progress
 
 
 @dataclass(slots=True)
