@@ -122,7 +122,8 @@ def test_scanning_time_is_linear() -> None:
     """A hostile line of a megabyte costs no more than a friendly one of some megabytes."""
     for piece in (b'"', b'"\\', b'\\"', b'" ', b'()"', b"BODY[", b"BODY[ ", b"{1}", b" ", b' ("CHILDINFO" '):
         line = (b'() "/" ' + piece * 200_000)[:200_000]
-        Words().feed(line)
+        with suppress(TooDeep):
+            Words().feed(line)
         literal_ahead(line)
         untagged(b"* " + line)
         listed(line, None)
