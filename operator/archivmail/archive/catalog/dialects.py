@@ -131,6 +131,7 @@ class HotStatement:
         compiled = statement.compile(dialect=connection.dialect)
         self._sql = str(compiled)
         self._order = compiled.positiontup  # type: ignore[attr-defined]  # of SQLCompiler; None for named parameters
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}  # as of LIMIT
         self._cursor = connection.connection.cursor()
         self._execute = self._cursor.execute
         self._error: type[Exception] = connection.dialect.loaded_dbapi.Error
@@ -155,4 +156,5 @@ class HotStatement:
             raise DBAPIError(self._sql, None, error) from error
 
     def _values(self, parameters: dict[str, object]) -> Any:
-        return parameters if self._order is None else [parameters[name] for name in self._order]
+        values = {**self._constants, **parameters}
+        return values if self._order is None else [values[name] for name in self._order]

@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import suppress
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from archivmail.archive.catalog.database import Database, translated, unavailable
@@ -87,7 +87,7 @@ _EMAIL_ID = (
     .where(
         placements.c.account_id == bindparam("account"),
         placements.c.email_id == bindparam("email_id"),
-        placements.c.email_id != "",  # lets SQLite use the partial index
+        placements.c.email_id != literal_column("''"),  # lets SQLite use the partial index
         epochs.c.origin == bindparam("origin"),
     )
     .limit(1)

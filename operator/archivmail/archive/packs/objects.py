@@ -125,7 +125,7 @@ class ObjectDraft:
 def _translated(scheme: str, name: str) -> Iterator[None]:
     try:
         yield
-    except NotFoundError as error:
+    except (NotFoundError, FileNotFoundError) as error:  # obstore raises the one or the other
         raise ArchiveDamaged(f"{name} is missing in the {scheme} store; restore it from a backup.") from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise ArchiveUnavailable(

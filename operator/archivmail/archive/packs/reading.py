@@ -18,6 +18,7 @@ WINDOW = 4 * 1024**2
 
 _PIECE = 256 * 1024
 _TAIL_GUESS = 64 * 1024
+_FRAME_HEADER = 18  # RFC 8878 §3.1.1: magic number and at most 14 octets
 
 
 class Source(Protocol):
@@ -85,9 +86,10 @@ def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
     octets = source.read_at(offset, length) if length <= WINDOW else None
     decompressor = zstandard.ZstdDecompressor()
     try:
-        if octets is not None and zstandard.frame_content_size(octets) > 2 * WINDOW:
-            octets = None
-        frame = Frame(offset, length, 0 if octets is None else zstandard.frame_content_size(octets))
+        size = 0 if octets is None else _content_size(octets)
+        if size > 2 * WINDOW:
+            size, octets = 0, None
+        frame = Frame(offset, length, size)
         read = _opened(decompressor, source, frame, octets)
         header = parse(read)
         if header is None:
@@ -177,14 +179,22 @@ def _opened(
     if frame.checksum and tail != frame.checksum:
         raise ArchiveDamaged("A frame of the pack has another checksum than the seek table says.")
     if octets is None:
+        if frame.content_length and _content_size(source.read_at(frame.offset, _FRAME_HEADER)) != frame.content_length:
+            raise ArchiveDamaged("A frame of the pack has another size than the seek table says.")
         stream = decompressor.stream_reader(cast("IO[bytes]", _Range(source, frame)), read_size=_PIECE)
         return lambda size: _exactly(stream.read, size)
     if len(octets) < frame.length:
         raise ArchiveDamaged("The pack ends within a frame.")
-    size = zstandard.frame_content_size(octets)
-    if size != frame.content_length:  # also keeps a damaged frame from asking for more memory than a window
+    if (
+        _content_size(octets) != frame.content_length
+    ):  # also keeps a damaged frame from asking for more memory than a window
         raise ArchiveDamaged("A frame of the pack has another size than the seek table says.")
     return io.BytesIO(decompressor.decompress(octets)).read
+
+
+def _content_size(octets: bytes | memoryview) -> int:
+    """What the frame's header says, -1 when it says nothing. Raises ZstdError."""
+    return zstandard.frame_content_size(octets)
 
 
 def _exactly(read: Read, size: int) -> bytes:

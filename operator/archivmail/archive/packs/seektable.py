@@ -24,7 +24,7 @@ _ENTRY = struct.Struct("<II4s")
 _ENTRY_WITHOUT_CHECKSUM = struct.Struct("<II")
 _FOOTER = struct.Struct("<IBI")
 _HAS_CHECKSUMS = 0x80
-_RESERVED = 0x7C
+_RESERVED = 0x7F  # readers may ignore two of these bits; we write none of them, so one that is set is damage
 
 
 @dataclass(frozen=True, slots=True)
