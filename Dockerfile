@@ -53,9 +53,11 @@ COPY --from=build /opt/archivmail /opt/archivmail
 # A new named volume mounted here takes over the owner.
 COPY --from=build --chown=65532:65532 /var/lib/archivmail /var/lib/archivmail
 
-# HOME: the user has no entry in /etc/passwd, and /tmp is what a read-only container can write.
+# HOME and LOGNAME: the user, which a cluster may replace by one of its own, has no entry in /etc/passwd, and /tmp is
+# what a read-only container can write.
 ENV PATH=/opt/archivmail/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
+    LOGNAME=archivmail \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ARCHIVMAIL_ARCHIVE=/var/lib/archivmail
