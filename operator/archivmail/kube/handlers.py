@@ -25,7 +25,7 @@ RELEASE_S = 8.0
 HANDLER_RETRY_S = 15.0
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
-WATCH_S = 600  # whole seconds, or the API server refuses; a watch is renewed after that, whatever stands between us and the API server
+WATCH_S = 600  # a watch is renewed after that; whole seconds, or the API server refuses
 LIST_PAGE = 200
 
 

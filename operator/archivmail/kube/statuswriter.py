@@ -7,7 +7,7 @@ would stay. Whoever calls is the only writer of one account; the precondition ca
 from collections.abc import Mapping
 from typing import Any
 
-from archivmail.kube.api import ApiConflict, ApiNotFound, Document, KubeApi
+from archivmail.kube.api import ApiConflict, ApiNotFound, ApiUnavailable, Document, KubeApi
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import to_wire
@@ -47,15 +47,7 @@ class StatusWriter:
                 raise ObjectGone from error
             except ApiConflict:
                 document = None  # read again and take the difference anew
-        return await self._last_try(ref, uid, wanted)
-
-    async def _last_try(self, ref: AccountRef, uid: ObjectUid, wanted: Document) -> Document:
-        document = await self._read(ref, uid)
-        patch = merge_patch(document.get("status") or {}, wanted)
-        try:
-            return await self._api.patch_status(ref, document["metadata"]["resourceVersion"], patch)
-        except ApiNotFound as error:
-            raise ObjectGone from error
+        raise ApiUnavailable(f"the object changed {MAX_CONFLICTS} times while its status was being written")
 
     async def _read(self, ref: AccountRef, uid: ObjectUid) -> Document:
         document = await self._api.get_account(ref)

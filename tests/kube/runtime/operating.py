@@ -1,13 +1,14 @@
-"""The operator of `operator_main.py` as the tests see it: a process, its files, its probes, and objects in a namespace."""
+"""The operator of `operator_main.py` as the tests see it: a process, its files, its probes, objects in a namespace."""
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,8 +34,16 @@ class Operator:
     """One operator process that watches one namespace, or all. A context manager."""
 
     def __init__(
-        self, plane: ControlPlane, namespace: str, folder: Path, *, slots: int = 8, is_clusterwide: bool = False
+        self,
+        plane: ControlPlane,
+        namespace: str,
+        folder: Path,
+        *,
+        slots: int = 8,
+        is_clusterwide: bool = False,
+        watched: Sequence[str] | None = None,
     ) -> None:
+        """`is_clusterwide` gives it a ClusterRole; `watched` are its namespaces when that is not its own, or all."""
         self.plane = plane
         self.namespace = namespace
         self.folder = folder
@@ -45,7 +54,7 @@ class Operator:
             "slots": slots,
             "health_port": self.health_port,
             "metrics_port": self.metrics_port,
-            "watch_namespaces": [] if is_clusterwide else [namespace],
+            "watch_namespaces": watched if watched is not None else [] if is_clusterwide else [namespace],
         }
         (folder / "settings.json").write_text(json.dumps(settings))
         self._is_clusterwide = is_clusterwide
@@ -59,6 +68,12 @@ class Operator:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def in_namespace(self, namespace: str) -> Self:
+        """The same process, looked at from another namespace."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     def prepare(self) -> None:
         """The ServiceAccount, its rights and its kubeconfig."""
@@ -76,7 +91,7 @@ class Operator:
     def start(self) -> None:
         path = os.pathsep.join([str(ROOT), str(ROOT / "operator")])
         self.process = ServerProcess(
-            [sys.executable, "-X", "dev", MAIN, self.folder],
+            [sys.executable, MAIN, self.folder],
             log=self.log,
             env={"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": path, "PYTHONWARNINGS": "default"},
         )
@@ -97,18 +112,15 @@ class Operator:
 
     def fate(self, name: str, what: str) -> None:
         """What the runs of an account do from now on."""
-        fresh = self.folder / f".fate-{name}"
+        fresh = self.folder / f".fate-{self.namespace}.{name}"
         fresh.write_text(what)
-        fresh.rename(self.folder / f"fate-{name}")
+        fresh.rename(self.folder / f"fate-{self.namespace}.{name}")
 
     def journal(self, name: str | None = None, event: str | None = None) -> list[dict[str, Any]]:
         path = self.folder / "journal.jsonl"
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        return [
-            line
-            for line in lines
-            if (name or line["name"]) == line["name"] and (event or line["event"]) == line["event"]
-        ]
+        wanted = {"namespace": self.namespace, "name": name, "event": event}
+        return [line for line in lines if all(value is None or line[key] == value for key, value in wanted.items())]
 
     def wait_for_runs(self, name: str, count: int, event: str = "began", *, timeout_s: float = 30) -> None:
         wait_until(lambda: len(self.journal(name, event)) >= count, timeout_s, f"{count} runs of {name} {event}")
@@ -121,7 +133,7 @@ class Operator:
     def create_account(self, name: str, **spec: Any) -> dict[str, Any]:
         return self.plane.api.request("POST", self.path("").rstrip("/"), account(name, **spec))
 
-    def create_secret(self, name: str = "alice", password: str = "correct horse") -> None:
+    def create_secret(self, name: str = "alice", password: str = "correct horse") -> None:  # noqa: S107
         body = {"metadata": {"name": name}, "stringData": {"username": "alice", "password": password}}
         self.plane.api.request("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body)
 

@@ -1,7 +1,7 @@
 """The operator with runs that do what files say: a process of its own, so that signals and crashes are real.
 
-FOLDER holds `fate-NAME` for an account (succeed, block, hang, crash, refuse; without a file: succeed), `journal.jsonl`
-where each run writes when it begins and ends, and `settings.json`.
+FOLDER holds `fate-NAMESPACE.NAME` for an account (succeed, block, hang, crash, refuse; without a file: succeed),
+`journal.jsonl`, where each run writes when it begins and ends, and `settings.json`.
 """
 
 from __future__ import annotations
@@ -61,14 +61,21 @@ class Runs:
         return _outcome(job, fate, began, is_stopped=is_stopped)
 
     def save_status(self, ref: AccountRef, document: dict[str, object]) -> None:
-        (self._folder / f"status-{ref.name}.json").write_text(json.dumps(document))
+        (self._folder / f"status-{ref.namespace}.{ref.name}.json").write_text(json.dumps(document))
 
     def _fate(self, job: Job) -> str:
-        path = self._folder / f"fate-{job.ref.name}"
+        path = self._folder / f"fate-{job.ref.namespace}.{job.ref.name}"
         return path.read_text().strip() if path.exists() else "succeed"
 
     def _write(self, event: str, job: Job, **facts: object) -> None:
-        line = {"event": event, "name": job.ref.name, "at": time.time(), "pid": os.getpid(), **facts}
+        line = {
+            "event": event,
+            "name": job.ref.name,
+            "namespace": job.ref.namespace,
+            "at": time.time(),
+            "pid": os.getpid(),
+            **facts,
+        }
         with self._lock, (self._folder / "journal.jsonl").open("a") as journal:
             journal.write(json.dumps(line) + "\n")
 

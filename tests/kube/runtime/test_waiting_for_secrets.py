@@ -1,0 +1,117 @@
+"""Secrets that are missing, refused, changed or forbidden (S8): in virtual time, on a fake API server."""
+
+from __future__ import annotations
+
+from tests.kube.runtime.world import ALICE, REFUSED, Fate, World, in_world
+
+
+def condition(status: dict[str, object], kind: str) -> dict[str, str]:
+    listed = status.get("conditions", [])
+    assert isinstance(listed, list)
+    return next((each for each in listed if each["type"] == kind), {})
+
+
+def test_a_secret_that_comes_is_noticed_within_15_seconds() -> None:
+    """Whatever the interval is; the Secret is read without logging in."""
+
+    async def story(world: World) -> None:
+        world.api.remove_secret("team-a", "alice")
+        world.api.create_account(ALICE, interval="168h")
+        await world.passes(3000)
+        assert "SecretNotFound" == condition(world.api.status(ALICE), "Ready")["reason"]
+        assert [] == world.starts()
+
+        world.api.put_secret("team-a", "alice", username="alice", password="x")
+        await world.passes(15)
+
+        assert 1 == len(world.runs)
+        assert "True" == condition(world.api.status(ALICE), "Ready")["status"]
+
+    in_world(story)
+
+
+def test_a_key_that_comes_is_noticed_within_15_seconds() -> None:
+    """The Secret was there, without the key."""
+
+    async def story(world: World) -> None:
+        world.api.put_secret("team-a", "alice", username="alice")
+        world.api.create_account(ALICE, interval="168h")
+        await world.passes(3000)
+        assert "SecretKeyMissing" == condition(world.api.status(ALICE), "Ready")["reason"]
+
+        world.api.put_secret("team-a", "alice", username="alice", password="x")
+        await world.passes(15)
+
+        assert 1 == len(world.runs)
+
+    in_world(story)
+
+
+def test_refused_credentials_are_tried_once_for_each_version() -> None:
+    """S5: six hours, or another Secret; a lock-out is the server's answer to anything else."""
+
+    async def story(world: World) -> None:
+        world.fates[ALICE] = Fate(0.1, failure=REFUSED)
+        world.api.create_account(ALICE, interval="30s")
+        await world.passes(3600)
+        assert 1 == len(world.runs)
+        world.api.put_secret("team-a", "alice", username="alice", password="also wrong")
+        await world.passes(3600)
+        assert ["correct horse", "also wrong"] == [each.password for each in world.runs]
+        world.fates[ALICE] = Fate()
+        world.api.put_secret("team-a", "alice", username="alice", password="right")
+        await world.passes(15)
+
+        assert "right" == world.runs[-1].password
+        assert "True" == condition(world.api.status(ALICE), "Ready")["status"]
+
+    in_world(story)
+
+
+def test_a_restart_does_not_try_refused_credentials_again() -> None:
+    """The version that was refused stands in the status."""
+
+    async def story(world: World) -> None:
+        world.fates[ALICE] = Fate(0.1, failure=REFUSED)
+        world.api.create_account(ALICE)
+        await world.passes(10)
+        account = next(iter(world.scheduler.accounts))
+        account.secret_version = None  # what a new process knows
+        await world.passes(3600)
+
+        assert 1 == len(world.runs)
+
+    in_world(story)
+
+
+def test_an_account_that_runs_well_does_not_look_at_its_secret_in_between() -> None:
+    """Every run reads it afresh; nobody waits for it."""
+
+    async def story(world: World) -> None:
+        world.api.create_account(ALICE, interval="10m")
+        await world.passes(590)
+        assert 1 == world.api.requests.count("get secret")
+        world.api.put_secret("team-a", "alice", username="alice", password="rotated")
+        await world.passes(20)
+
+        assert ["correct horse", "rotated"] == [each.password for each in world.runs]
+
+    in_world(story)
+
+
+def test_a_secret_that_may_not_be_read_is_named() -> None:
+    """RBAC is missing: the sentence says what to grant."""
+
+    async def story(world: World) -> None:
+        world.api.may_read_secrets = False
+        world.api.create_account(ALICE)
+        await world.passes(10)
+        message = condition(world.api.status(ALICE), "Ready")["message"]
+        assert "team-a/alice" in message
+        assert "grant" in message
+        world.api.may_read_secrets = True
+        await world.passes(15)
+
+        assert 1 == len(world.runs)
+
+    in_world(story)

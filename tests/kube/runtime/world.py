@@ -1,0 +1,207 @@
+"""Scheduler, attempts and writers as the process joins them, on a fake API server, with fake runs, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from archivmail.kube.api import Document
+from archivmail.kube.attempt import Attempts
+from archivmail.kube.events import EventSender
+from archivmail.kube.results import ResultKeeper
+from archivmail.kube.scheduler import Scheduler
+from archivmail.kube.secretreader import SecretReader
+from archivmail.kube.slots import Slots
+from archivmail.kube.statuswriter import StatusWriter
+from archivmail.kube.turns import Turns
+from archivmail.model.account import AccountRef, ObjectUid
+from archivmail.model.folder import FolderName
+from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
+from archivmail.model.reasons import Reason
+from archivmail.observe.metrics import Metrics
+from archivmail.sync.account import Job
+from archivmail.sync.ports import Watcher
+from tests.kube.runtime.fakeapi import FakeApi
+from tests.kube.runtime.virtualtime import run
+
+T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+ALICE = AccountRef("team-a", "alice")
+LOOK_S = 0.5  # how often a fake run looks at its flag
+
+
+@dataclass
+class Run:
+    """One run as it went; times in seconds since T0."""
+
+    ref: AccountRef
+    began: float
+    forced: bool
+    secret_version: str
+    password: str
+    ended: float | None = None
+    was_stopped: bool = False
+
+
+@dataclass
+class Fate:
+    """What a run does: lasts so long, then ends like this."""
+
+    lasts_s: float = 1.0
+    is_deaf: bool = False
+    failure: Failure | None = None
+    error: BaseException | None = None
+    during: Callable[[Watcher], None] = lambda _: None
+
+
+@dataclass
+class Stopped:
+    """Kopf's `stopped`."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> None:
+        await self.event.wait()
+
+
+class World:
+    """Everything together. Use inside `in_world`."""
+
+    def __init__(self, slots: int = 8, jitter: float = 0.0) -> None:
+        self.api = FakeApi()
+        self.api.put_secret("team-a", "alice", username="alice", password="correct horse")
+        self.metrics = Metrics()
+        self.runs: list[Run] = []
+        self.fates: dict[AccountRef, Fate] = {}
+        self.saved: dict[AccountRef, dict[str, object]] = {}
+        self.events = EventSender(self.api, self.clock, instance="pod")
+        secrets = SecretReader(self.api)
+        keeper = ResultKeeper(StatusWriter(self.api), self._save)
+        attempts = Attempts(
+            api=self.api,
+            secrets=secrets,
+            keeper=keeper,
+            events=self.events,
+            turns=Turns(Slots(slots, self.metrics.slots_in_use), self.metrics.queue_waited),
+            start_run=self._start,
+            metrics=self.metrics,
+            clock=self.clock,
+            jitter=lambda: jitter,
+        )
+        self.scheduler = Scheduler(
+            api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, events=self.events, clock=self.clock
+        )
+        self._stopped: dict[str, Stopped] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.api.watch(self._watched)
+        self._sending = asyncio.ensure_future(self.events.run())
+
+    def clock(self) -> datetime:
+        return T0 + timedelta(seconds=self.now)
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def runs_of(self, ref: AccountRef = ALICE) -> list[Run]:
+        return [each for each in self.runs if each.ref == ref]
+
+    def starts(self, ref: AccountRef = ALICE) -> list[float]:
+        """When runs began, in whole seconds."""
+        return [round(each.began) for each in self.runs_of(ref)]
+
+    def reasons(self) -> list[str]:
+        return [each["reason"] for each in self.api.events]
+
+    async def passes(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def drives(self, ref: AccountRef = ALICE) -> bool:
+        """A driver of that account, or of one of its name, is still there."""
+        return any(not task.done() for key, task in self._tasks.items() if key.startswith(f"{ref} "))
+
+    async def kopf_stops(self, document: Document) -> None:
+        """Kopf ends the timer: deletion, or the end of kopf."""
+        uid = document["metadata"]["uid"]
+        self._stopped[uid].event.set()
+        await asyncio.wait({task for key, task in self._tasks.items() if key.endswith(f" {uid}")})
+
+    async def close(self) -> None:
+        await self.scheduler.shut_down(20)
+        for task in (*self._tasks.values(), self._sending):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    # --- kopf --------------------------------------------------------------------------------------------------------
+
+    def _watched(self, kind: str, document: Document) -> None:
+        """What handlers.py does with an event, and kopf with a new object."""
+        metadata = document["metadata"]
+        uid = metadata["uid"]
+        if kind == "DELETED":
+            self.scheduler.forget(ObjectUid(uid))
+            return
+        self.scheduler.observe(document)
+        if uid not in self._stopped:
+            stopped = self._stopped[uid] = Stopped()
+            key = f"{metadata['namespace']}/{metadata['name']} {uid}"
+            self._tasks[key] = asyncio.ensure_future(self.scheduler.attend(ObjectUid(uid), stopped))
+
+    # --- runs --------------------------------------------------------------------------------------------------------
+
+    def _start(self, job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> asyncio.Future[AccountOutcome]:
+        return asyncio.ensure_future(self._run(job, watcher, should_stop))
+
+    async def _run(self, job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> AccountOutcome:
+        password = job.credentials.password.reveal() if job.credentials.password else ""
+        assert all(each.ended is not None for each in self.runs_of(job.ref)), "two runs of one account at once"
+        this = Run(job.ref, self.now, job.forced, job.secret_version, password)
+        self.runs.append(this)
+        fate = self.fates.get(job.ref, Fate())
+        began, end = self.clock(), self.now + fate.lasts_s
+        fate.during(watcher)
+        while self.now < end and (fate.is_deaf or not should_stop()):  # noqa: ASYNC110 - the flag is a thread's
+            await asyncio.sleep(end - self.now if fate.is_deaf else min(LOOK_S, end - self.now))
+        this.ended, this.was_stopped = self.now, should_stop()
+        if fate.error is not None:
+            raise fate.error
+        return outcome(job, began, self.clock(), was_stopped=this.was_stopped, failure=fate.failure)
+
+    async def _save(self, ref: AccountRef, document: dict[str, object]) -> None:
+        self.saved[ref] = document
+
+
+def outcome(
+    job: Job, began: datetime, ended: datetime, *, was_stopped: bool = False, failure: Failure | None = None
+) -> AccountOutcome:
+    """What a run of one folder gives."""
+    if was_stopped:
+        return AccountOutcome(Result.INTERRUPTED, began, ended, secret_version=job.secret_version)
+    if failure is not None:
+        return AccountOutcome(Result.FAILED, began, ended, failure=failure, secret_version=job.secret_version)
+    counts = MessageCounts(server=3, archived=3)
+    inbox = FolderOutcome(FolderName(b"INBOX"), "INBOX", counts, passed_at=ended, added=3, complete=True)
+    return AccountOutcome(
+        Result.SUCCEEDED, began, ended, folders=(inbox,), selected=1, added=3, secret_version=job.secret_version
+    )
+
+
+REFUSED = Failure(Reason.AUTHENTICATION_FAILED, "the server refused the password", needs_user=True, stage="login")
+LOST = Failure(Reason.CONNECTION_FAILED, "the connection broke", stage="connect")
+
+
+def in_world(story: Callable[[World], Coroutine[Any, Any, None]], **settings: Any) -> None:
+    """Tell a story in virtual time and end the world."""
+
+    async def told() -> None:
+        world = World(**settings)
+        try:
+            await story(world)
+        finally:
+            await world.close()
+
+    run(told())
