@@ -41,7 +41,7 @@ def helm(*args: str | Path) -> str:
 
 def render_text(*sets: str, values: Path | None = None, namespace: str = "mail") -> str:
     """The manifests of a release `archive` in `namespace`; `sets` are `name=JSON`. Raises HelmError."""
-    options = ["--values", values] if values else []
+    options: list[str | Path] = ["--values", values] if values else []
     return helm("template", "archive", CHART, "-n", namespace, *options, *(f"--set-json={each}" for each in sets))
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests.servers.binaries import cache_folder, find_program
 
-from .chart import CRD, SHAPES, Manifest, of_kind, pod_templates, render, render_text, shape
+from .chart import CHECKOUT, CRD, SHAPES, Manifest, of_kind, pod_templates, render, render_text, shape
 from .schemas import write_schemas
 
 if TYPE_CHECKING:
@@ -24,10 +24,9 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane) -> ControlPlane:
     """An API server with the CRDs that the chart's objects need, and the namespaces that the shapes name."""
+    subprocess.run([CHECKOUT / "hack" / "prometheus-crds.sh"], check=True, timeout=240)  # does nothing the second time
     folder = cache_folder() / "crds"
     crds = [folder / f"monitoring.coreos.com_{name}.yaml" for name in ("podmonitors", "prometheusrules")]
-    for crd in crds:
-        assert crd.is_file(), f"{crd.name} is missing: run hack/prometheus-crds.sh, which fetches it"
     for crd in (CRD, *crds):
         control_plane.kubectl("apply", "--server-side", "-f", crd)
     control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
