@@ -23,6 +23,8 @@ class Contender:
     name: str
     command: Command
     noop: Command | None
+    milestone: bytes = b""
+    """Part of the line of output by which everything is archived."""
 
 
 def archivmail(server: Dovecot, target: Path) -> list[str]:
@@ -85,7 +87,7 @@ SyncState *
 
 
 CONTENDERS = (
-    Contender("archivmail", archivmail, archivmail),
+    Contender("archivmail", archivmail, archivmail, milestone=b": complete: "),
     Contender("mbsync without fsync", mbsync(fsync=False), mbsync(fsync=False)),
     Contender("mbsync with fsync", mbsync(fsync=True), None),
 )

@@ -17,7 +17,7 @@ from archivmail.model.notices import AuditEvent
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
 from archivmail.model.reasons import Reason
 from archivmail.sync.folder import FolderPass, outcome_of_state, planned, unvisited
-from archivmail.sync.gathering import Surroundings
+from archivmail.sync.gathering import Surroundings, checkpoint
 from archivmail.sync.measure import Measured
 from archivmail.sync.ports import AccountArchive, Clock, Connect, MailServer, OpenAccount, Watcher
 from archivmail.sync.tally import Tally
@@ -95,7 +95,7 @@ class _Run:
         except ArchivmailError as error:
             self.fail(error, is_timeout=is_timeout())
         try:
-            archive.checkpoint()
+            checkpoint(archive, self._watcher, self._clock)
         except ArchivmailError as error:
             self._stage = "archive"
             self.fail(error, is_timeout=False)

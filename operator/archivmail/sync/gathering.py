@@ -139,8 +139,17 @@ class Gathering:
     def _checkpoint_if_due(self) -> None:
         archive, tally, now = self.around.archive, self.around.tally, self.around.clock()
         if is_checkpoint_due(archive.unsaved_messages, archive.unsaved_bytes, now - tally.checkpointed_at):
-            archive.checkpoint()
+            checkpoint(archive, self.around.watcher, self.around.clock)
             tally.checkpointed_at = now
+
+
+def checkpoint(archive: AccountArchive, watcher: Watcher, clock: Clock) -> None:
+    """Make durable what was taken in, and tell how long that took; nothing to save is nothing to tell."""
+    is_worth_telling = archive.unsaved_messages > 0
+    started = clock()
+    archive.checkpoint()
+    if is_worth_telling:
+        watcher.archive_written((clock() - started).total_seconds())
 
 
 def _require_hope(refusals: int) -> None:
