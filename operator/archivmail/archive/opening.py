@@ -43,8 +43,7 @@ def open_for_rebuild(archive_url: str, catalog_url: str | None = None) -> Archiv
     parts = _Parts(archive_url, catalog_url, create=False, read_only=False, durability=None)
     if parts.file is None:
         return parts.open(is_checked=True)
-    if not parts.file.exists():
-        parts.require_catalog(parts.file, create=True)
+    parts.require_catalog(parts.file, create=True)
     return parts.open(is_checked=False)
 
 
@@ -69,8 +68,9 @@ class _Parts:
         self._store = open_store(archive_url, create=create, durability=self._durability)
 
     def require_catalog(self, file: Path, *, create: bool) -> None:
-        if file.exists():
-            return
+        with translated(f"The catalog {file} cannot be read"):
+            if file.exists():
+                return
         if not create:
             raise ArchiveUnavailable(
                 f"There is no catalog at {file}; check --archive and --catalog, run archivmail sync first, or make it "
@@ -97,4 +97,4 @@ def _catalog_url(text: str | None, directory: Path | None) -> CatalogUrl:
         return parse_url(text)
     if directory is None:
         raise SpecInvalid("An archive in an object store needs a catalog of its own; name it with --catalog.")
-    return url_of(directory.absolute() / CATALOG)
+    return url_of(directory / CATALOG)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from archivmail.archive.catalog.database import Database, ensure_revision
+from archivmail.archive.catalog.database import REVISION, Database
 from archivmail.archive.catalog.dialects import url_of
+from archivmail.archive.catalog.schema import TEXT_INDEX_DDL, metadata
 from archivmail.archive.durability import Durability
 
 _MODE = 0o640  # subjects and addresses are in it
@@ -17,12 +18,27 @@ def create(path: Path, durability: Durability) -> None:
     """Make an empty catalog unless there is one. Harmless when another process does so too. Raises OSError."""
     with beside(path) as temporary:
         database = Database(url_of(temporary), is_scratch=True)
-        ensure_revision(database)
+        make_tables(database)
         database.close()
         sync_file(temporary, durability)
         with suppress(FileExistsError):
             durability.rename(temporary, path)
     durability.fsync_dir(path.parent)
+
+
+def make_tables(database: Database) -> None:
+    """Fill an empty SQLite database with the tables of the newest revision, without loading Alembic for it.
+
+    A test holds this and the way over all revisions equal.
+    """
+    with database.writing() as connection:
+        metadata.create_all(connection)
+        connection.exec_driver_sql(TEXT_INDEX_DDL)
+        connection.exec_driver_sql(
+            "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num) )"
+        )
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (REVISION,))
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def parse_url(text: str) -> URL:
         raise SpecInvalid(f"The catalog cannot be a {kind} database; use SQLite or PostgreSQL.")
     if kind == "sqlite" and (not url.database or url.database == ":memory:"):
         raise SpecInvalid("A catalog in memory would be lost; give a file, as in sqlite:////data/catalog.db.")
+    if kind == "sqlite":
+        return url_of(Path(url.database or "").absolute())
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from archivmail.archive.catalog import trail
 from archivmail.archive.catalog.accounts import all_statuses, save_status
-from archivmail.archive.catalog.creating import beside, remove, sync_file
-from archivmail.archive.catalog.database import Database, ensure_revision
+from archivmail.archive.catalog.creating import beside, make_tables, remove, sync_file
+from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.dialects import file_of, url_of
 from archivmail.archive.catalog.schema import contents, epochs, folder_states, folders, ledger, packs, placements
 from archivmail.archive.durability import SystemDurability
@@ -35,7 +35,7 @@ def replacement(database: Database) -> Iterator[Transaction]:
     with database.alone(), translated(f"The catalog {path} cannot be replaced"), beside(path) as temporary:
         scratch = Database(url_of(temporary), is_scratch=True)
         try:
-            ensure_revision(scratch)
+            make_tables(scratch)
             yield scratch.writing
         finally:
             scratch.close()

@@ -194,3 +194,7 @@ audit = _table(
 # SQLite only. Contentless: the text is not kept a second time, snippets are read from the pack. rowid = contents.id.
 TEXT_INDEX = "message_text"
 TEXT_INDEX_COLUMNS = ("subject", "sender", "recipients", "attachments", "body")
+TEXT_INDEX_DDL = (
+    f"CREATE VIRTUAL TABLE {TEXT_INDEX} USING fts5("
+    f"{', '.join(TEXT_INDEX_COLUMNS)}, content='', tokenize=\"unicode61 remove_diacritics 2\")"
+)

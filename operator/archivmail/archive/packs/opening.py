@@ -1,7 +1,5 @@
 """Choose the store of an archive by its URL."""
 
-import os
-
 from archivmail.archive.durability import Durability, SystemDurability, make_directories
 from archivmail.archive.packs.faults import translated
 from archivmail.archive.packs.local import LocalStore
@@ -17,11 +15,12 @@ def open_store(url: str, *, create: bool, durability: Durability | None = None) 
         from archivmail.archive.packs.objects import open_object_store  # noqa: PLC0415
 
         return open_object_store(url)
-    if create:
-        with translated(f"The archive {directory} cannot be created"):
+    with translated(f"The archive {directory} cannot be {'created' if create else 'read'}"):
+        if create:
             make_directories(directory, durability or SystemDurability())
-    elif not directory.is_dir():
-        raise ArchiveUnavailable(f"There is no archive at {directory}; check --archive, or run archivmail sync first.")
-    if not os.access(directory, os.R_OK | os.X_OK):
-        raise ArchiveUnavailable(f"The archive {directory} cannot be read; give this user the right to use it.")
+        elif not directory.is_dir():
+            raise ArchiveUnavailable(
+                f"There is no archive at {directory}; check --archive, or run archivmail sync first."
+            )
+        next(directory.iterdir(), None)  # asks the system for the right to read it
     return LocalStore(directory, durability)

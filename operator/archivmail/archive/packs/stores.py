@@ -58,11 +58,11 @@ OBJECT_SCHEMES = ("s3", "gs", "az", "memory")
 
 
 def directory_of(url: str) -> Path | None:
-    """The directory a URL names; None for an object store. Raises SpecInvalid."""
+    """The directory a URL names, absolute; None for an object store. Raises SpecInvalid."""
     if "://" not in url:
         if not url:
             raise SpecInvalid("The archive has no URL; give a directory or s3://, gs:// or az:// with --archive.")
-        return Path(url)
+        return Path(url).absolute()
     parts = urlsplit(url)
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"} or not parts.path:
