@@ -105,9 +105,10 @@ def test_status_for_people_lists_every_folder(filled: Path) -> None:
     assert "\x1b" not in ended.text
 
 
-def test_status_of_an_unknown_account_is_a_usage_error(filled: Path) -> None:
+@pytest.mark.parametrize("arguments", [["status"], ["search", "x"]], ids=lambda value: value[0])
+def test_an_unknown_account_is_a_usage_error(arguments: list[str], filled: Path) -> None:
     """The sentence names those that there are."""
-    ended = archivmail("status", "-a", "bob", "--archive", filled)
+    ended = archivmail(*arguments, "-a", "bob", "--archive", filled)
 
     assert ended.code == 2
     assert "team-a/alice" in ended.err

@@ -9,7 +9,7 @@ import click
 from archivmail.archive.archive import Archive
 from archivmail.archive.catalog.querytext import Query, parse
 from archivmail.archive.catalog.search import Hit
-from archivmail.cli.opened import NOTHING_YET, for_reading
+from archivmail.cli.opened import accounts_of, for_reading
 from archivmail.cli.options import account_options, archive_options, json_option
 from archivmail.cli.output import Column, counted, emit_json, emit_table, moment, note, size
 from archivmail.model.wireform import time_to_wire
@@ -57,13 +57,12 @@ def command(
     """
     wanted = parse(" ".join(query))
     with for_reading(archive_url, catalog_url) as archive:
+        if not accounts_of(archive, namespace, account):
+            return
         hits = islice(_pages(archive, wanted, namespace, account, page_size=min(limit, PAGE)), limit)
         shown = _emit_lines(hits) if as_json else _emit_table(hits)
         backlog = archive.index_backlog()
-        is_empty = not shown and not archive.accounts()
-    if is_empty:
-        note(NOTHING_YET)
-    elif not shown:
+    if not shown:
         note("no message matches")
     elif shown == limit:
         note(f"the newest {limit} are shown; --limit shows more")
