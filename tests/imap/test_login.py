@@ -1,11 +1,13 @@
 """Logging in: once, in the strongest way, and an outage is never taken for a wrong password (imap-traps §1.7)."""
 
 import base64
+import gc
 from dataclasses import replace
 
 import pytest
 
 from archivmail.imap.session import connect
+from archivmail.imap.wire import Wire
 from archivmail.model.account import Credentials, Mechanism, Secret
 from archivmail.model.errors import (
     ArchivmailError,
@@ -59,8 +61,8 @@ def test_a_password_beyond_ascii_logs_in() -> None:
 def test_a_password_beyond_ascii_needs_plain() -> None:
     """trap 92: it is not sent in a form that the server may read otherwise."""
     with ScriptedServer() as server:
-        server.password = "pässwörd"
-        assert isinstance(refused(server), ServerUnsuitable)
+        for server.password in ("pässwörd", "tab\there"):
+            assert isinstance(refused(server), ServerUnsuitable)
         assert logins(server) == []
 
 
@@ -296,6 +298,14 @@ def test_no_error_repeats_a_secret_or_a_name(capabilities: str) -> None:
         assert base64.b64encode(b"\0alice@example.org\0wrong horse").decode().lower() not in text
         assert error.__suppress_context__ or error.__context__ is error.__cause__
         error = error.__cause__
+
+
+def test_no_secret_is_kept_in_the_objects_of_the_session() -> None:
+    """imaplib remembers the last commands for its debugging output (trap 93)."""
+    with ScriptedServer({b"INBOX": sample(1)}) as server, opened(server):
+        wires = [each for each in gc.get_objects() if isinstance(each, Wire)]
+        assert wires
+        assert all(server.password not in repr(wire.__dict__) for wire in wires)
 
 
 def test_addresses_and_control_characters_are_taken_out() -> None:

@@ -21,7 +21,7 @@ class Limits:
     receive_bytes: int = 256 * 1024
     login_bytes: int = 256 * 1024
     """All that a server may say until it has let us in."""
-    line_bytes: int = 1024 * 1024
+    line_bytes: int = 256 * 1024
     search_line_bytes: int = 16 * 1024 * 1024
     """One line of SEARCH or ESEARCH: 1.5 million UIDs of ten digits (trap 23)."""
     small_literal_bytes: int = 1024 * 1024

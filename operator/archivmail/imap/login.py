@@ -63,7 +63,7 @@ def _with_password(client: Client, credentials: Credentials) -> None:
             reason=Reason.SECRET_KEY_MISSING,
         )
     offered = client.wire.capabilities
-    can_login = "LOGINDISABLED" not in offered and (user + password).isascii()
+    can_login = "LOGINDISABLED" not in offered and (user + password).isascii() and (user + password).isprintable()
     if "AUTH=PLAIN" in offered:
         refusal = _authenticate(client, "PLAIN", _Once(f"\0{user}\0{password}".encode()))
         if refusal is None:
@@ -86,8 +86,8 @@ def _login(client: Client, user: str, password: str) -> None:
 def _no_way_in(client: Client) -> ServerUnsuitable:
     if "LOGINDISABLED" not in client.wire.capabilities:
         return ServerUnsuitable(
-            "the password has characters outside ASCII and the server offers no AUTH=PLAIN to send them; "
-            "change the password"
+            "the user name or the password has characters outside printable ASCII, and the server offers no AUTH=PLAIN "
+            "to send them; change the password"
         )
     if client.wire.stream.is_encrypted:
         return ServerUnsuitable(

@@ -20,22 +20,26 @@ class TooDeep(ValueError):
     """Parentheses nested beyond any use (trap 79)."""
 
 
-# An item name with a section keeps its blanks and parentheses: BODY[HEADER.FIELDS (DATE)]<0>.
+# Four groups: an item name with a section, which keeps its blanks and parentheses (BODY[HEADER.FIELDS (DATE)]<0>);
+# a parenthesis; a quoted string; an atom. Blanks match nothing and are skipped.
 _TOKEN = re.compile(
-    rb'[ \t]+|(?P<item>BODY(?:\.PEEK)?\[[^\]"]{0,500}\](?:<\d+>)?)|(?P<open>\()|(?P<close>\))'
-    rb'|"(?P<quoted>(?:[^"\\]++|\\.)*+)"|(?P<atom>[^ \t()]+)',
+    rb'(BODY(?:\.PEEK)?\[[^\]"]{0,500}\](?:<\d+>)?)|([()])|"((?:[^"\\]++|\\.)*+)"|([^ \t()]+)',
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPED = re.compile(rb'\\(["\\])')
-_LITERAL_AHEAD = re.compile(rb"(?:^|(?<=[ (\]]))~?\{(\d{1,20})\+?\}$")
+_LITERAL_AHEAD = re.compile(rb"\{(\d{1,20})\+?\}$")
+_BEFORE_A_LITERAL = b" (]~"
 
 
 def literal_ahead(line: bytes) -> tuple[bytes, int] | None:
     """When the line announces a literal (`{3}`, `{3+}`, `~{3}`): what stands before it, and its size in octets."""
     if not line.endswith(b"}"):
         return None
-    found = _LITERAL_AHEAD.search(line)
-    return (line[: found.start()], int(found[1])) if found else None
+    at = line.rfind(b"{")
+    found = _LITERAL_AHEAD.match(line, at) if at >= 0 else None
+    if found is None or (at and line[at - 1] not in _BEFORE_A_LITERAL):
+        return None
+    return line[: at - 1] if line[at - 1 : at] == b"~" else line[:at], int(found[1])
 
 
 def unescaped(quoted: bytes) -> String:
@@ -71,20 +75,19 @@ class Words:
         """Add the words of a piece of text. Raises TooDeep. A closing parenthesis too many is passed over."""
         stack = self._stack
         current = stack[-1]
-        for found in _TOKEN.finditer(text):
-            kind = found.lastgroup
-            if kind in {"atom", "item"}:
-                current.append(found[0])
-            elif kind == "quoted":
-                current.append(unescaped(found["quoted"]))
-            elif kind == "open":
+        for item, parenthesis, quoted, atom in _TOKEN.findall(text):
+            if atom or item:
+                current.append(atom or item)
+            elif not parenthesis:
+                current.append(unescaped(quoted))
+            elif parenthesis == b"(":
                 if len(stack) > MAX_DEPTH:
                     raise TooDeep
                 inner: list[object] = []
                 current.append(inner)
                 stack.append(inner)
                 current = inner
-            elif kind == "close" and len(stack) > 1:
+            elif len(stack) > 1:
                 stack.pop()
                 current = stack[-1]
 

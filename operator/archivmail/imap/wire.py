@@ -125,6 +125,9 @@ class Wire(imaplib.IMAP4):
             self.state = "AUTH"
         return typ, data
 
+    def _log(self, line: object) -> None:
+        """Nothing: imaplib keeps the last commands, the one with the password among them."""
+
     def _get_capabilities(self) -> None:
         super()._get_capabilities()  # type: ignore[misc]
         if "IMAP4REV2" in self.capabilities:
