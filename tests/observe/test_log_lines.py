@@ -51,7 +51,7 @@ def test_a_line_of_kopf_says_whom_it_is_about(lines: io.StringIO) -> None:
     """kopf's object logger carries a reference; its settings do not belong in a log."""
     reference = {"kind": "ImapAccount", "namespace": "team-a", "name": "alice", "uid": "u"}
     extra = {"k8s_ref": reference, "k8s_skip": False, "settings": object()}
-    logging.getLogger("kopf.objects").info("timer ended", extra=extra)
+    logging.getLogger("kopf.reactor").info("timer ended", extra=extra)
 
     line = json.loads(lines.getvalue())
     assert (line["namespace"], line["name"]) == ("team-a", "alice")
