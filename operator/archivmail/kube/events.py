@@ -14,7 +14,7 @@ from archivmail.observe.logs import without_secrets
 from archivmail.sync.ports import Clock
 
 COMPONENT = "archivmail"
-MAX_QUEUED = 1000
+MAX_QUEUED = 5000  # some 5 MB; all accounts of an operator may have news at once
 MAX_MESSAGE_BYTES = 1000  # the API server takes 1024 bytes, not characters
 MAX_NAME_PREFIX = 200  # of the 253 characters that a name may have
 RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)

@@ -23,7 +23,7 @@ READY_S = 30.0
 PAUSE_S = 0.02
 RULES: list[dict[str, list[str]]] = [
     {"apiGroups": ["archivmail.io"], "resources": ["imapaccounts"], "verbs": ["get", "list", "watch", "patch"]},
-    {"apiGroups": ["archivmail.io"], "resources": ["imapaccounts/status"], "verbs": ["get", "patch"]},
+    {"apiGroups": ["archivmail.io"], "resources": ["imapaccounts/status"], "verbs": ["patch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]

@@ -52,6 +52,27 @@ def test_a_signal_ends_the_operator_although_a_run_hangs(operator: Operator) -> 
     assert "Interrupted" == operator.get("alice")["status"]["lastResult"]
 
 
+def test_a_signal_ends_the_operator_although_the_api_server_hangs(operator: Operator) -> None:
+    """S3: what cannot be written to the cluster in time stands in the catalog."""
+    operator.fate("alice", "block")
+    operator.create_account("alice")
+    operator.wait_for_runs("alice", 1)
+    assert operator.process is not None
+
+    operator.plane.pause()
+    try:
+        began = time.monotonic()
+        operator.process.signal(signal.SIGTERM)
+        code = operator.process.wait(15)
+        took_s = time.monotonic() - began
+    finally:
+        operator.plane.resume()
+
+    assert took_s < 10
+    assert 0 == code
+    assert "Interrupted" in (operator.folder / f"status-{operator.namespace}.alice.json").read_text()
+
+
 def test_a_restart_runs_only_what_is_due(operator: Operator) -> None:
     """S1: nextSyncTime does not move, and the metrics are those of the status."""
     operator.create_account("alice")
