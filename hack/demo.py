@@ -163,7 +163,7 @@ def _server(port: int, user: str, password: str) -> Iterator[None]:
     program = [sys.executable, "-c", "from pymap.main import main; main()"]
     listen = ["--host", HOST, "--port", str(port), "--no-tls", "--no-service", "admin"]
     command = [*program, *listen, "dict", "--demo-user", user, "--demo-password", password]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         _await(process, port)
         yield

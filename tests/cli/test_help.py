@@ -34,6 +34,16 @@ def test_help_imports_no_heavy_library() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"operator"}))
+def test_only_the_operator_imports_a_cluster_client(name: str) -> None:
+    """kopf and kubernetes take a second and are of no use without a cluster."""
+    script = f"import sys, archivmail.cli.{COMMANDS[name][0]}"
+    script += "; print([name for name in ('kopf', 'kubernetes', 'aiohttp') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stdout == "[]\n"
+
+
 def test_version_is_that_of_the_package() -> None:
     """`--version` names program and version."""
     assert process("--version").text == f"archivmail, version {__version__}\n"

@@ -21,14 +21,49 @@ def test_columns_stand_straight_whatever_the_script(capsys: pytest.CaptureFixtur
     ]
 
 
-def test_a_table_on_a_terminal_takes_no_markup_from_mail(
+def test_a_table_on_a_terminal_fits_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The widest columns that may shrink give way; ids and numbers stay whole, wide characters are not cut in two."""
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = [Column("ID"), Column("FROM", may_shrink=True), Column("SUBJECT", may_shrink=True), Column("SIZE", True)]
+    output.emit_table(columns, [("b97cf4e5f97a", "Ines", "夜行列車の予約確認と京都の宿", "1.6 kB")])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "ID            FROM  SUBJECT         SIZE",
+        "b97cf4e5f97a  Ines  夜行列車の…   1.6 kB",
+    ]
+
+
+def test_a_table_that_cannot_fit_is_shown_all_the_same(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A subject in square brackets is text, not a colour."""
+    """A terminal of ten columns wraps; nothing is lost."""
     monkeypatch.setattr(output, "on_terminal", lambda: True)
-    output.emit_table([Column("SUBJECT", may_shrink=True)], [("[red]sale[/red]",)])
+    monkeypatch.setenv("COLUMNS", "10")
+    output.emit_table([Column("ID"), Column("FOLDER", may_shrink=True)], [("b97cf4e5f97a", "Lists/Tomatoes")])
 
-    assert "[red]sale[/red]" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[1] == "b97cf4e5f97a  Lists/T…"
+
+
+def test_one_long_cell_does_not_blow_up_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A subject of a megabyte is cut; the other rows stay small."""
+    output.emit_table([Column("SUBJECT"), Column("SIZE", is_number=True)], [("x" * 1_000_000, "1 MB"), ("y", "1 B")])
+
+    assert len(capsys.readouterr().out) < 1000
+
+
+def test_titles_are_bold_on_a_terminal_unless_colour_is_unwanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://no-color.org."""
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    output.emit_table([Column("ID")], [])
+    monkeypatch.setenv("NO_COLOR", "1")
+    output.emit_table([Column("ID")], [])
+
+    assert capsys.readouterr().out == "\x1b[1mID\x1b[0m\nID\n"
 
 
 @pytest.mark.parametrize(

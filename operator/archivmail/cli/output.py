@@ -6,6 +6,7 @@ not even there when NO_COLOR is set.
 
 import json
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,9 @@ import click
 from archivmail.mime.terminal import line
 
 UNKNOWN: Final = "-"
+GAP: Final = "  "
+MAX_CELL: Final = 200  # characters; one subject of a megabyte must not pad every row to a megabyte
+LEAST_WIDTH: Final = 8  # columns; what is narrower tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +60,48 @@ def _harmless(text: str) -> str:
 
 
 def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A table; cells are lines."""
-    cells = [[line(cell) for cell in row] for row in rows]
+    """A table; cells are lines. On a terminal it is as narrow as the terminal and its titles are bold."""
+    cells = [[line(cell, MAX_CELL) for cell in row] for row in rows]
+    titles = [column.title for column in columns]
+    widths = [max(width_of(row[at]) for row in (titles, *cells)) for at in range(len(columns))]
     if on_terminal():
-        _emit_rich(columns, cells)
-    else:
-        _emit_plain(columns, cells)
+        widths = _fitted(columns, widths, shutil.get_terminal_size().columns)
+    heading = _row(columns, titles, widths)
+    is_bold = on_terminal() and not os.environ.get("NO_COLOR")
+    click.echo(click.style(heading, bold=True) if is_bold else heading, color=is_bold)
+    for row in cells:
+        click.echo(_row(columns, row, widths))
 
 
-def _emit_plain(columns: Sequence[Column], rows: list[list[str]]) -> None:
-    table = [[column.title for column in columns], *rows]
-    widths = [max(width_of(row[at]) for row in table) for at in range(len(columns))]
-    for row in table:
-        cells = []
-        for at, cell in enumerate(row):
-            padding = " " * (widths[at] - width_of(cell))
-            cells.append(padding + cell if columns[at].is_number else cell + padding)
-        click.echo("  ".join(cells).rstrip())
+def _fitted(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:
+    """Take from the widest of the columns that may shrink until the table fits, or cannot."""
+    fitted = widths[:]
+    excess = sum(widths) + len(GAP) * (len(widths) - 1) - room
+    while excess > 0:
+        at = max((at for at, column in enumerate(columns) if column.may_shrink), key=fitted.__getitem__, default=None)
+        if at is None or fitted[at] <= LEAST_WIDTH:
+            break
+        fitted[at] -= 1
+        excess -= 1
+    return fitted
 
 
-def _emit_rich(columns: Sequence[Column], rows: list[list[str]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - a tenth of a second that pipes need not pay
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+def _row(columns: Sequence[Column], cells: Sequence[str], widths: list[int]) -> str:
+    parts = []
+    for column, cell, width in zip(columns, cells, widths, strict=True):
+        shown = _cut(cell, width)
+        padding = " " * (width - width_of(shown))
+        parts.append(padding + shown if column.is_number else shown + padding)
+    return GAP.join(parts).rstrip()
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis" if column.may_shrink else "fold",
-        )
-    for row in rows:
-        # Text, not str: a subject like "[red]" is no markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+
+def _cut(text: str, width: int) -> str:
+    if width_of(text) <= width:
+        return text
+    kept = text[: width - 1]  # of a line of a megabyte
+    while width_of(kept) > width - 1:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 def width_of(text: str) -> int:
