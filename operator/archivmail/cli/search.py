@@ -65,7 +65,7 @@ def command(
     if not shown:
         note("no message matches")
     elif shown == limit:
-        note(f"the newest {limit} are shown; --limit shows more")
+        note(f"{counted(limit, 'message')} shown, the newest first; --limit shows more")
     if backlog:
         note(f"{counted(backlog, 'message')} not indexed yet, so a search may miss them; archivmail sync indexes them")
 
