@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, column, literal_column, select, table, text
+from sqlalchemy import ColumnElement, Connection, Integer, Select, column, literal_column, select, table
 
 from archivmail.archive.catalog.querytext import Field, Term
 from archivmail.archive.catalog.schema import TEXT_INDEX, TEXT_INDEX_COLUMNS
@@ -56,20 +56,13 @@ def _apart(run: re.Match[str]) -> str:
 def add(connection: Connection, rows: Iterable[IndexedText]) -> None:
     """Write texts of contents that are not in the index. Part of the caller's transaction."""
     values = [
-        {
-            "rowid": row.content,
-            "subject": index_form(row.subject),
-            "sender": index_form(row.sender),
-            "recipients": index_form(row.recipients),
-            "attachments": index_form(row.attachments),
-            "body": index_form(row.body),
-        }
+        (row.content, *map(index_form, (row.subject, row.sender, row.recipients, row.attachments, row.body)))
         for row in rows
     ]
     if values:
-        names = ("rowid", *TEXT_INDEX_COLUMNS)
-        marks = ", ".join(f":{name}" for name in names)
-        connection.execute(text(f"INSERT INTO {TEXT_INDEX} ({', '.join(names)}) VALUES ({marks})"), values)  # noqa: S608 - names of ours
+        columns = ", ".join(("rowid", *TEXT_INDEX_COLUMNS))
+        # Straight to the driver: the statement is of one dialect anyway, and SQLAlchemy's work on each row is saved.
+        connection.exec_driver_sql(f"INSERT INTO {TEXT_INDEX} ({columns}) VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608
 
 
 def matches(content_id: ColumnElement[int], terms: Iterable[Term]) -> ColumnElement[bool]:
