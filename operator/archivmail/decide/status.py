@@ -1,6 +1,5 @@
 """The next `.status` of an account from the last one and what happened. Knows values; knows no API server."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -58,12 +57,6 @@ def acknowledge(previous: AccountStatus, *, generation: int, now: datetime) -> A
         next_sync_time=None,
         conditions=conditions.merge(kept, claims, generation=generation, now=now),
     )
-
-
-def progress(previous: AccountStatus, folders: Iterable[FolderOutcome], *, added: int) -> AccountStatus:
-    """Counts while a run goes on."""
-    listed = tuple(folders)
-    return replace(previous, messages=_messages(listed, added))
 
 
 def finish(

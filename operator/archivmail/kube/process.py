@@ -167,6 +167,8 @@ class _Operator:
         stop_kopf = asyncio.Event()
         # When kopf ends it cancels every task that it does not know; ours exist already and are spared.
         ours = asyncio.all_tasks()
+        # kopf asks for the name of the user, which a UID without an entry in /etc/passwd has not.
+        os.environ.setdefault("LOGNAME", "archivmail")
         tasks = await kopf.spawn_tasks(
             registry=handlers.registry(scheduler, handlers.Shard(settings.shard, settings.shards)),
             settings=handlers.settings(),
