@@ -227,13 +227,27 @@ def test_no_run_and_no_other_process_may_be_under_way(tmp_path: Path) -> None:
 
 KILLED = """
 import os, sys
-from pathlib import Path
-from archivmail.archive import rebuild
-from tests.archive.builders import archive_in
+from archivmail.archive.opening import open_for_rebuild
 
-archive = archive_in(Path(sys.argv[1]))
+archive = open_for_rebuild(sys.argv[1])
 archive.rebuild(progress=lambda done, total: os._exit(9) if done else None)
 """
+
+
+def test_a_rebuild_that_is_killed_makes_no_empty_catalog(tmp_path: Path) -> None:
+    """A lost catalog stays lost, and does not look like an empty archive."""
+    with archive_in(tmp_path) as archive:
+        fill(archive, {1: MAIL})
+    (tmp_path / "catalog.db").unlink()
+
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False, capture_output=True)
+    assert (killed.returncode, killed.stderr) == (9, b"")
+
+    with pytest.raises(ArchiveUnavailable, match="There is no catalog"):
+        open_archive(str(tmp_path), create=False)
+    with open_for_rebuild(str(tmp_path)) as archive:
+        archive.rebuild()
+        assert read(archive, MAIL) == MAIL
 
 
 def test_a_rebuild_that_is_killed_leaves_the_old_catalog(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def open_for_rebuild(archive_url: str, catalog_url: str | None = None) -> Archiv
     parts = _Parts(archive_url, catalog_url, create=False, read_only=False, durability=None)
     if parts.file is None:
         return parts.open(is_checked=True)
-    parts.require_catalog(parts.file, create=True)
+    # An empty catalog in the place of a lost one would look like an empty archive if the rebuild did not get through.
+    parts.make_catalog_directory(parts.file)
     return parts.open(is_checked=False)
 
 
@@ -76,9 +77,13 @@ class _Parts:
                 f"There is no catalog at {file}; check --archive and --catalog, run archivmail sync first, or make it "
                 "from the packs with archivmail rebuild."
             )
+        self.make_catalog_directory(file)
+        with translated(f"The catalog {file} cannot be created"):
+            create_catalog(file, self._durability)
+
+    def make_catalog_directory(self, file: Path) -> None:
         with translated(f"The catalog {file} cannot be created"):
             make_directories(file.parent, self._durability)
-            create_catalog(file, self._durability)
 
     def open(self, *, is_checked: bool) -> Archive:
         locks = AccountLocks(self._directory / LOCKS if self._directory else None, self._durability)

@@ -87,13 +87,16 @@ def contents_of(connection: Connection, pack: int) -> list[KnownContent]:
     wanted = select(
         contents.c.id, contents.c.sha256, contents.c.size, contents.c.frame_offset, contents.c.frame_length
     ).where(contents.c.pack_id == pack)
-    return [KnownContent(row.id, ContentId(bytes(row.sha256)), *row[2:]) for row in connection.execute(wanted)]
+    return [KnownContent(row.id, ContentId(bytes(row.sha256)), *row[2:]) for row in connection.execute(wanted).all()]
 
 
 def sightings_of(connection: Connection, pack: int) -> dict[SightingKey, int]:
     """Placements that a pack's members record, with their keys."""
-    rows = connection.execute(_keys().where(placements.c.pack_id == pack))
-    return {(bytes(row[1]), row[2], row[3], row[4], bytes(row[5])): row[0] for row in rows}
+    rows = connection.execute(_keys().where(placements.c.pack_id == pack)).all()
+    return {
+        (bytes(folder), origin, uid_validity, uid, bytes(sha256)): key
+        for key, folder, origin, uid_validity, uid, sha256 in rows
+    }
 
 
 def key_of(facts: Facts) -> SightingKey:

@@ -109,7 +109,7 @@ def _enter_contents(connection: Connection, account: int, pack_id: int, new: Ite
 
 def _keys(connection: Connection, account: int, pack_id: int, wanted: set[ContentId]) -> dict[ContentId, int]:
     here = select(contents.c.sha256, contents.c.id).where(contents.c.pack_id == pack_id)
-    found = {ContentId(bytes(row.sha256)): row.id for row in connection.execute(here)}
+    found = {ContentId(bytes(sha256)): key for sha256, key in connection.execute(here).all()}
     elsewhere = [content_id for content_id in wanted if content_id not in found]
     for at in range(0, len(elsewhere), 500):  # SQLite takes some thousand parameters at most
         some = select(contents.c.sha256, contents.c.id).where(

@@ -5,6 +5,7 @@ Extended Header"). Values are octets: a folder name stays what the server sent.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from archivmail.archive.packs.paths import member_name
 from archivmail.model.account import AccountRef, Origin
@@ -14,6 +15,19 @@ from archivmail.model.message import ContentId, Sighting
 from archivmail.model.uidset import Uid, UidValidity
 
 PREFIX = b"SCHILY.xattr.user.archivmail."
+
+_SHA256 = PREFIX + b"sha256"
+_ACCOUNT = PREFIX + b"account"
+_ORIGIN = PREFIX + b"origin"
+_FOLDER = PREFIX + b"folder"
+_UID_VALIDITY = PREFIX + b"uidvalidity"
+_UID = PREFIX + b"uid"
+_INTERNAL_DATE = PREFIX + b"internaldate"
+_FLAGS = PREFIX + b"flags"
+_EMAIL_ID = PREFIX + b"emailid"
+_MAX_DIGITS = 12
+_NEWLINE = 0x0A
+_NO_RECORDS = "A header of the pack is not a list of pax records."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +58,10 @@ class Place:
         self._uid_validity = uid_validity
         self._shared = b"".join(
             (
-                record(PREFIX + b"account", str(account).encode()),
-                record(PREFIX + b"origin", str(origin).encode()),
-                record(PREFIX + b"folder", folder),
-                record(PREFIX + b"uidvalidity", b"%d" % uid_validity),
+                record(_ACCOUNT, str(account).encode()),
+                record(_ORIGIN, str(origin).encode()),
+                record(_FOLDER, folder),
+                record(_UID_VALIDITY, b"%d" % uid_validity),
             )
         )
 
@@ -58,15 +72,15 @@ class Place:
     def records(self, sighting: Sighting, content_id: ContentId) -> bytes:
         """The pax records of one sighting."""
         shared = (
-            record(PREFIX + b"sha256", content_id.hex().encode()),
+            record(_SHA256, content_id.hex().encode()),
             self._shared,
-            record(PREFIX + b"uid", b"%d" % sighting.uid),
-            record(PREFIX + b"internaldate", _octets(sighting.internal_date)),
-            record(PREFIX + b"flags", _octets(" ".join(sighting.flags))),
+            record(_UID, b"%d" % sighting.uid),
+            record(_INTERNAL_DATE, _octets(sighting.internal_date)),
+            record(_FLAGS, _octets(" ".join(sighting.flags))),
         )
         if sighting.email_id is None:
             return b"".join(shared)
-        return b"".join((*shared, record(PREFIX + b"emailid", _octets(sighting.email_id))))
+        return b"".join((*shared, record(_EMAIL_ID, _octets(sighting.email_id))))
 
 
 def record(keyword: bytes, value: bytes) -> bytes:
@@ -81,40 +95,51 @@ def records_of(block: bytes) -> dict[bytes, bytes]:
     """The records of a pax extended header. Raises ArchiveDamaged."""
     found: dict[bytes, bytes] = {}
     at = 0
-    while at < len(block):
-        blank = block.find(b" ", at, at + 12)
-        digits = block[at:blank] if blank > 0 else b""
-        end = at + int(digits) if digits.isdigit() else 0
-        keyword, equals, value = block[blank + 1 : end - 1].partition(b"=")
-        if end <= blank or end > len(block) or block[end - 1 : end] != b"\n" or not equals:
-            raise ArchiveDamaged("A header of the pack is not a list of pax records.")
-        found[keyword] = value
-        at = end
+    try:
+        while at < len(block):
+            blank = block.index(b" ", at, at + _MAX_DIGITS)
+            end = at + int(block[at:blank])
+            equals = block.index(b"=", blank, end)
+            if end > len(block) or block[end - 1] != _NEWLINE:
+                raise ArchiveDamaged(_NO_RECORDS)
+            found[block[blank + 1 : equals]] = block[equals + 1 : end - 1]
+            at = end
+    except ValueError as error:
+        raise ArchiveDamaged(_NO_RECORDS) from error
     return found
 
 
 def facts_of(name: str, records: dict[bytes, bytes]) -> Facts:
     """The sighting that a member records. Raises ArchiveDamaged."""
     try:
-        account = records[PREFIX + b"account"].decode()
-        email_id = records.get(PREFIX + b"emailid")
+        email_id = records.get(_EMAIL_ID)
         return Facts(
-            account=AccountRef(*account.split("/")),
-            origin=Origin.parse(records[PREFIX + b"origin"].decode()),
-            folder=FolderName(records[PREFIX + b"folder"]),
+            account=_account(records[_ACCOUNT]),
+            origin=_origin(records[_ORIGIN]),
+            folder=FolderName(records[_FOLDER]),
             path=name.rsplit("/", 2)[0],
-            uid_validity=UidValidity(int(records[PREFIX + b"uidvalidity"])),
+            uid_validity=UidValidity(int(records[_UID_VALIDITY])),
             sighting=Sighting(
-                uid=Uid(int(records[PREFIX + b"uid"])),
-                internal_date=_text(records[PREFIX + b"internaldate"]),
-                flags=tuple(_text(records[PREFIX + b"flags"]).split()),
+                uid=Uid(int(records[_UID])),
+                internal_date=_text(records[_INTERNAL_DATE]),
+                flags=tuple(_text(records[_FLAGS]).split()),
                 email_id=None if email_id is None else _text(email_id),
             ),
-            content_id=ContentId(bytes.fromhex(records[PREFIX + b"sha256"].decode())),
+            content_id=ContentId(bytes.fromhex(records[_SHA256].decode())),
             has_octets=not name.endswith(".seen"),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ArchiveDamaged(f"The facts of member {name} of the pack cannot be read.") from error
+
+
+@lru_cache(maxsize=64)  # a pack repeats them in every member
+def _account(value: bytes) -> AccountRef:
+    return AccountRef(*value.decode().split("/"))
+
+
+@lru_cache(maxsize=64)
+def _origin(value: bytes) -> Origin:
+    return Origin.parse(value.decode())
 
 
 def _octets(text: str) -> bytes:
