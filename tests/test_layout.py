@@ -13,7 +13,9 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base
 
 
 def text_of(*suffixes: str) -> dict[Path, str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     paths = (ROOT / name for name in listed if name.endswith(suffixes))
     return {path: path.read_text() for path in paths if path.exists()}
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
@@ -18,9 +19,11 @@ from archivmail.model.outcome import AccountOutcome, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, to_wire
-from archivmail.settings import Settings
 from archivmail.sync import account
 from archivmail.sync.ports import Watcher
+
+if TYPE_CHECKING:  # the command line does without: pydantic-settings takes half a second to load
+    from archivmail.settings import Settings
 
 LOST_SESSION = frozenset({Reason.CONNECTION_FAILED, Reason.SERVER_VIOLATION})
 WAIT_SLICE_S = 0.2  # how soon a wait hears that it should stop
@@ -73,7 +76,7 @@ def run_once(
     )
 
 
-def operator(settings: Settings) -> int:
+def operator(settings: "Settings") -> int:
     """Run the operator until it is told to stop; gives the exit code.
 
     Raises SpecInvalid and ArchiveUnavailable when it cannot start.

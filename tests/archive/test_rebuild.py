@@ -45,6 +45,7 @@ def runs(draw: st.DrawFn) -> list[tuple[AccountRef, int, int, int, list[tuple[in
     return draw(st.lists(passes, min_size=1, max_size=8))
 
 
+@pytest.mark.slow
 @given(runs(), st.integers(1, 3))
 @settings(max_examples=25)
 def test_a_rebuilt_catalog_equals_the_original(

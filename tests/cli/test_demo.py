@@ -12,6 +12,7 @@ from tests.cli.conftest import ROOT
 from tests.cli.program import environment
 
 
+@pytest.mark.slow
 def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
     """Every step succeeds, its command is shown, and the export holds every message, octet for octet."""
     for name in ("examples", "hack"):

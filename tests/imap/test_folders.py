@@ -169,6 +169,7 @@ def test_a_list_that_is_none_ends_the_session(untagged: bytes, tagged: bytes, ki
             session.folders()
 
 
+@pytest.mark.slow
 def test_the_number_of_folders_is_bounded() -> None:
     """trap 61: an endless list."""
     with ScriptedServer() as server, opened(server, folder=None) as session:

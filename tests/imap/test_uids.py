@@ -92,6 +92,7 @@ def test_windows_leave_nothing_out_when_their_bounds_are_nonsense() -> None:
             assert session.uids() == UidSet.of(folder.messages)
 
 
+@pytest.mark.slow
 def test_200000_uids_in_one_line_are_read() -> None:
     """trap 23: imaplib stops at a million octets."""
     uids = range(1_000_000, 1_400_000, 2)

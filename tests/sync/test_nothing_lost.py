@@ -81,6 +81,9 @@ def test_refused_message_is_found_by_halving_and_put_into_the_ledger(world: Worl
 
     assert set(range(1, 11)) - {6} == set(world.of_inbox())
     assert (Result.PARTIAL, 1) == (outcome.result, outcome.folders[0].counts.pending)
+    assert "1 of its messages could not be archived yet; UID 6: Some messages could not be FETCHed" in (
+        outcome.folders[0].note or ""
+    )
 
 
 def test_ledger_entry_is_retried_and_leaves_when_the_server_gives_the_message(world: World) -> None:

@@ -12,9 +12,10 @@ from archivmail import app
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
 from archivmail.cli import summary
+from archivmail.cli.counting import counting
 from archivmail.cli.options import account_options, archive_options, json_option
 from archivmail.cli.outcomes import Exit, complain, exit_code_of
-from archivmail.cli.output import emit, emit_json, note
+from archivmail.cli.output import count, emit, emit_json, note
 from archivmail.cli.progress import watcher_for
 from archivmail.cli.stopping import stop_on_signals
 from archivmail.kube.manifest import Manifests, read_manifests
@@ -81,8 +82,11 @@ def command(
 def _index(archive: Archive, should_stop: Callable[[], bool]) -> None:
     """Make what was archived searchable. A backlog is no loss: the next sync goes on with it."""
     try:
-        while not should_stop() and archive.drain_index(should_stop=should_stop):
-            pass
+        waiting, done = archive.index_backlog(), 0
+        with counting("index", count) as progress:
+            while not should_stop() and (indexed := archive.drain_index(should_stop=should_stop)):
+                done += indexed
+                progress(done, waiting)
     except ArchivmailError as error:
         complain(f"not every message can be found by a search yet: {error.text}")
 

@@ -171,8 +171,17 @@ class FolderPass:
                 for entry in gathering.entries.values()
                 if entry.quarantined
             ),
-            note=None if gathering.epoch.uid_validity else NO_VALIDITY,
+            note=_note(gathering),
         )
+
+
+def _note(gathering: Gathering) -> str | None:
+    """What to know of a folder that did not fail as a whole."""
+    if gathering.entries:
+        first = min(gathering.entries.values(), key=lambda entry: entry.uid)
+        count = len(gathering.entries)
+        return f"{count} of its messages could not be archived yet; UID {first.uid}: {first.error} ({first.reason})"
+    return None if gathering.epoch.uid_validity else NO_VALIDITY
 
 
 def outcome_of_state(folder: Folder, state: FolderState) -> FolderOutcome:

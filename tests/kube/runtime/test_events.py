@@ -67,6 +67,7 @@ def test_events_wait_for_the_api_server_and_keep_their_order() -> None:
     in_world(story)
 
 
+@pytest.mark.slow
 def test_the_queue_is_bounded_and_says_what_it_lost() -> None:
     """The oldest go first."""
 
