@@ -1,8 +1,11 @@
 """Two writers of one account at once, by mistake, do no harm (design §1, invariant 8)."""
 
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+
+import pytest
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.catalog.database import Database
@@ -114,3 +117,25 @@ def test_a_writer_that_was_overtaken_goes_on(tmp_path: Path) -> None:
 
         assert [row.uid for row in here.placements()] == [1, 2]
         assert here.verify(full=True).is_clean
+
+
+def test_draft_that_another_writer_sweeps_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment between creating a temporary file and locking it: the sweep takes it for a dead one."""
+    store = LocalStore(tmp_path, NoFsync())
+    flock, swept = fcntl.flock, []
+
+    def swept_first(fd: int, operation: int) -> None:
+        if not swept:
+            swept.append(fd)
+            LocalStore(tmp_path, NoFsync()).sweep("packs/team-a/alice")
+        flock(fd, operation)
+
+    monkeypatch.setattr("archivmail.archive.packs.local.fcntl.flock", swept_first)
+    draft = store.draft("packs/team-a/alice/one.tar.zst")
+    draft.write(b"octets")
+    draft.keep()
+
+    assert b"octets" == (tmp_path / "packs/team-a/alice/one.tar.zst").read_bytes()
+    assert swept

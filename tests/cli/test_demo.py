@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import ROOT
 from tests.cli.program import environment
 

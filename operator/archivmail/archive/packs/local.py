@@ -103,10 +103,7 @@ class LocalDraft:
     def __init__(self, final: Path, durability: Durability, what: str) -> None:
         self._final, self._durability, self._what = final, durability, what
         self._temporary = final.with_name(f".{final.name}{_TEMPORARY}")
-        fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with suppress(OSError):  # without locks the file is swept by the next writer of the account, as it should
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._file = io.BufferedWriter(io.FileIO(fd, "r+"), _BUFFER)
+        self._file = io.BufferedWriter(io.FileIO(_created(self._temporary), "r+"), _BUFFER)
 
     def write(self, data: bytes, /) -> int:
         try:  # once per message: a context manager would cost as much as the call
@@ -137,6 +134,17 @@ class LocalDraft:
             self._temporary.unlink(missing_ok=True)
         with suppress(OSError):
             self._file.raw.close()  # past the buffer: what is thrown away need not be written first
+
+
+def _created(path: Path) -> int:
+    """Create a file and lock it. A sweep may come between the two and take the file for a dead one: then once more."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):  # without locks the file is swept by the next writer of the account, as it should
+            fcntl.flock(fd, fcntl.LOCK_EX)  # a sweep holds it for a moment only
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
 
 
 def _remove_if_dead(path: Path) -> None:
