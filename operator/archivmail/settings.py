@@ -109,8 +109,8 @@ class Settings(BaseSettings):
         (),
         "networks such as 10.1.0.0/16 or hosts such as *.example.org, with commas between them",
         "Destinations to allow though the list of refused ones (loopback, link-local, the cluster's own) has them: "
-        "networks such as 10.1.0.0/16, addresses, or hosts such as *.example.org, with commas between them. The list is "
-        "not in force yet: every destination is allowed.",
+        "networks such as 10.1.0.0/16, addresses, or hosts such as *.example.org, with commas between them. "
+        "The list is not in force yet: every destination is allowed.",
     )
 
     @classmethod
