@@ -35,8 +35,8 @@ lint: venv ## ruff, mypy, import-linter
 	lint-imports
 
 test: tools lint docs ## everything, with real servers
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
-	hack/test-fast-everywhere.sh
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations 15
+	hack/test-fast-everywhere.sh --others
 
 test-fast: venv ## no servers, under a minute
 	$(PY) -m pytest -q -m "not servers and not slow" -n $(WORKERS)

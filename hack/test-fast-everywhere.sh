@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Run the tests that need no servers on every CPython from 3.11 to 3.13 that is installed.
+# Run the tests that need no servers on every CPython from 3.11 to 3.13 that is installed, but for the one that has just
+# run all tests ("--others").
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${ARCHIVMAIL_CACHE:-$HOME/.cache/archivmail}
+done_already=
+if [[ "${1:-}" == --others ]]; then
+  done_already=$("$cache/venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+fi
 for version in 3.11 3.12 3.13; do
+  [[ $version != "$done_already" ]] || continue
   python=$(bash hack/find-python.sh "$version") || { echo "== CPython $version is not installed here"; continue; }
   hack/venv.sh "$python"
   echo "== CPython $version: tests without servers"

@@ -48,7 +48,11 @@ if ! "$VENV/bin/python" -c 'import pip' 2>/dev/null || [[ "$("$VENV/bin/python" 
 fi
 say "installing what requirements/dev.lock names"
 PIP=("$VENV/bin/python" -m pip --disable-pip-version-check --quiet)
-"${PIP[@]}" install --require-hashes --no-deps -r "$LOCK" >&2
+# The further interpreters take the faster installer, which the first environment has from the lock; pip does as well.
+UV="$CACHE/venv/bin/uv"
+if [[ "$NAME" == venv || ! -x "$UV" ]] || ! "$UV" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes --no-deps -r "$LOCK" >&2; then
+  "${PIP[@]}" install --require-hashes --no-deps -r "$LOCK" >&2
+fi
 # The build backend is in the lock too, so nothing is fetched without a hash.
 "${PIP[@]}" install --no-deps --no-build-isolation -e "$CHECKOUT" >&2
 stamp "$NAME" "$WANTED"

@@ -75,6 +75,15 @@ def _connect(path: Path, *, read_only: bool, is_scratch: bool) -> sqlite3.Connec
         check_same_thread=False,
         cached_statements=256,
     )
+    try:
+        _configure(connection, read_only=read_only, is_scratch=is_scratch)
+    except BaseException:
+        connection.close()  # the pool never hears of a connection that could not be made
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, *, read_only: bool, is_scratch: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -82,7 +91,6 @@ def _connect(path: Path, *, read_only: bool, is_scratch: bool) -> sqlite3.Connec
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL: a commit is durable when it returns (design §1, invariant 5).
         connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
-    return connection
 
 
 def _uri(path: Path, *, read_only: bool) -> str:
