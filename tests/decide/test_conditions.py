@@ -39,7 +39,7 @@ def test_success_makes_ready_and_complete() -> None:
     """kstatus Current."""
     assert GOOD == shown(READY)
     assert (
-        "All 3 messages that the server listed in 1 folders were archived at 2026-11-20T10:00:00Z."
+        "All 3 messages that the server listed in 1 folder were archived at 2026-11-20T10:00:00Z."
         == (READY.condition(ConditionType.COMPLETE) or pytest.fail("no Complete")).message
     )
 

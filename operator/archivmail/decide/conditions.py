@@ -114,7 +114,7 @@ def of_folders(outcome: AccountOutcome) -> Verdict:
     limited = [folder for folder in outcome.folders if folder.limited]
     reset = [folder for folder in outcome.folders if folder.reset_from is not None]
     if failed:
-        text = f"{len(failed)} of {outcome.selected} folders failed: {_names(f.display for f in failed)}. "
+        text = f"{len(failed)} of {_counted(outcome.selected, 'folder')} failed: {_names(f.display for f in failed)}. "
         text += f"The first said: {failed[0].failure.text if failed[0].failure else ''}"
         claims.append(Claim(ConditionType.FOLDERS_DEGRADED, ConditionStatus.TRUE, Reason.PARTIAL_FAILURE, text))
     elif outcome.failure is None:
@@ -150,26 +150,34 @@ def completeness(outcome: AccountOutcome) -> Claim | None:
     if quarantined:
         named = [each for folder in outcome.folders for each in folder.quarantined]
         names = ", ".join(f"{each.folder} UID {each.uid} ({each.reason})" for each in named[:5])
-        text = f"{quarantined} messages could not be fetched and are tried again daily: {names}."
+        text = f"{_counted(quarantined, 'message')} could not be fetched; a new try comes daily: {names}."
         return Claim(kind, false, Reason.MESSAGES_QUARANTINED, text)
     if failed:
         return Claim(kind, false, Reason.PARTIAL_FAILURE, f"Folders that failed: {_names(f.display for f in failed)}.")
     if pending:
         return Claim(
-            kind, false, Reason.MESSAGES_PENDING, f"{pending} messages that the server lists are not archived yet."
+            kind,
+            false,
+            Reason.MESSAGES_PENDING,
+            f"Listed by the server and not archived yet: {_counted(pending, 'message')}.",
         )
     if outcome.result is not Result.SUCCEEDED:
         return None
     archived = sum(folder.counts.archived for folder in outcome.folders)
-    text = f"All {archived} messages that the server listed in {outcome.selected} folders were archived at "
+    where = _counted(outcome.selected, "folder")
+    text = f"All {archived} messages that the server listed in {where} were archived at "
     return Claim(kind, ConditionStatus.TRUE, Reason.FULLY_ARCHIVED, text + f"{outcome.ended_at:%Y-%m-%dT%H:%M:%SZ}.")
 
 
 def _summary(outcome: AccountOutcome) -> str:
-    return f"Archived {outcome.added} new messages from {outcome.selected} folders."
+    return f"Archived {_counted(outcome.added, 'new message')} from {_counted(outcome.selected, 'folder')}."
 
 
 def _names(names: Iterable[str]) -> str:
     listed = [repr(name) for name in names]
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
     return ", ".join(listed[:3]) + more
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
