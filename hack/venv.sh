@@ -48,9 +48,10 @@ if ! "$VENV/bin/python" -c 'import pip' 2>/dev/null || [[ "$("$VENV/bin/python" 
 fi
 say "installing what requirements/dev.lock names"
 PIP=("$VENV/bin/python" -m pip --disable-pip-version-check --quiet)
-# The further interpreters take the faster installer, which the first environment has from the lock; pip does as well.
-UV="$CACHE/venv/bin/uv"
-if [[ "$NAME" == venv || ! -x "$UV" ]] || ! "$UV" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes --no-deps -r "$LOCK" >&2; then
+# uv, itself from the lock and checked by its hash, is several times faster; where it cannot reach the index, pip can.
+awk '/^uv==/ {on = 1} on {print} on && !/\\$/ {exit}' "$LOCK" >"$VENV/uv.lock"
+"${PIP[@]}" install --require-hashes --no-deps -r "$VENV/uv.lock" >&2
+if ! "$VENV/bin/uv" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes --no-deps -r "$LOCK" >&2; then
   "${PIP[@]}" install --require-hashes --no-deps -r "$LOCK" >&2
 fi
 # The build backend is in the lock too, so nothing is fetched without a hash.
