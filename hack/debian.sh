@@ -3,10 +3,11 @@
 set -euo pipefail
 source "$(dirname "$0")/cache.sh"
 
-# Package and a file that tells that it is there (also where it was installed by other means).
+# Package and a file (or pattern) that tells that it is there (also where it was installed by other means).
 PACKAGES=(
   "etcd-server /usr/bin/etcd"              # beneath the API server of the tests
   "dovecot-imapd /usr/lib/dovecot/imap"    # the IMAP server of the tests
+  "postgresql /usr/lib/postgresql/*/bin/postgres" # the tests run clusters of their own
   "isync /usr/bin/mbsync"                  # the bench's peer
   "buildah /usr/bin/buildah"               # builds the image in the tests
   "debootstrap /usr/sbin/debootstrap"      # its base image
@@ -25,7 +26,8 @@ PROMTOOL=./usr/bin/promtool
 missing=()
 for entry in "${PACKAGES[@]}"; do
   read -r package file <<<"$entry"
-  [[ -x "$file" ]] || missing+=("$package")
+  read -r found < <(compgen -G "$file") || true
+  [[ -x "$found" ]] || missing+=("$package")
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 promtool=present
@@ -61,7 +63,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   }
   # Nor shall they start with the machine; what was installed before this script came is left as it was.
   if command -v systemctl >/dev/null; then
-    for entry in "etcd-server etcd.service" "dovecot-imapd dovecot.service" "dovecot-imapd dovecot.socket"; do
+    for entry in "etcd-server etcd.service" "dovecot-imapd dovecot.service" "dovecot-imapd dovecot.socket" "postgresql postgresql.service"; do
       read -r package unit <<<"$entry"
       [[ " ${missing[*]} " != *" $package "* ]] || systemctl disable --quiet "$unit" 2>/dev/null || true
     done

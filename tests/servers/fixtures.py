@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .controlplane import ControlPlane
     from .dovecot import Dovecot
+    from .postgresql import PostgreSql, PostgreSqlDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,21 @@ def dovecot() -> Iterator[Dovecot]:
 def mailbox(dovecot: Dovecot) -> Mailbox:
     """The empty mailbox of `alice` on `dovecot`; her password is random."""
     return Mailbox(dovecot, "alice", dovecot.add_user("alice"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """A PostgreSQL cluster, shared by the tests of one process: use `postgresql_database` to be alone. Nothing of it
+    is forced to the disk; for tests about durability start `PostgreSql(is_durable=True)`."""
+    from .postgresql import PostgreSql  # noqa: PLC0415 - as above
+
+    with PostgreSql() as running:
+        yield running
+
+
+@pytest.fixture
+def postgresql_database(postgresql: PostgreSql) -> Iterator[PostgreSqlDatabase]:
+    """An empty database for this test alone; `.url` is what `--catalog` takes."""
+    database = postgresql.create_database()
+    yield database
+    postgresql.drop_database(database)
