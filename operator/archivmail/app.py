@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
 from archivmail.decide import status as statuses
+from archivmail.decide.connections import DEFAULT_PER_SERVER
 from archivmail.decide.due import Trigger
 from archivmail.decide.retrying import QUICK_RETRIES
-from archivmail.imap.session import connect
+from archivmail.imap.connector import Connector
+from archivmail.imap.permits import Permits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
 from archivmail.model.outcome import AccountOutcome, Result
@@ -20,7 +22,7 @@ from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, to_wire
 from archivmail.sync import account
-from archivmail.sync.ports import Watcher
+from archivmail.sync.ports import Connect, Watcher
 
 if TYPE_CHECKING:  # the command line does without: pydantic-settings takes half a second to load
     from archivmail.settings import Settings
@@ -34,12 +36,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def connector(host_connections: int = DEFAULT_PER_SERVER) -> Connect:
+    """How the accounts of this process reach their servers: one for all of them, since they share its limits."""
+    return Connector(Permits(host_connections))
+
+
 def run_account(
     archive: Archive,
     resource: ImapAccountResource,
     secret: Mapping[str, bytes],
     ca: Mapping[str, bytes] | None,
     *,
+    connect: Connect,
     watcher: Watcher,
     should_stop: Callable[[], bool],
     wait: bool = False,
@@ -58,17 +66,18 @@ def run_account(
     )
     before = from_wire(archive.account_status(resource.ref) or {})
     begun = statuses.begin(before, generation=resource.generation, trigger=Trigger.REQUEST, now=utc_now())
-    outcome = run_once(archive, job, watcher=watcher, should_stop=should_stop)
+    outcome = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop)
     for delay in QUICK_RETRIES if wait else QUICK_RETRIES[:1]:
         if not _is_worth_retrying(outcome, delay, wait=wait) or not _waited(_pause(outcome, delay), should_stop):
             break
-        outcome = _joined(outcome, run_once(archive, job, watcher=watcher, should_stop=should_stop))
+        again = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop)
+        outcome = _joined(outcome, again)
     _keep_status(archive, resource, begun, outcome)
     return outcome
 
 
 def run_once(
-    archive: Archive, job: account.Job, *, watcher: Watcher, should_stop: Callable[[], bool]
+    archive: Archive, job: account.Job, *, connect: Connect, watcher: Watcher, should_stop: Callable[[], bool]
 ) -> AccountOutcome:
     """One run with the real adapters."""
     return account.run(
@@ -86,10 +95,11 @@ def operator(settings: "Settings") -> int:
     from archivmail.observe.metrics import Metrics  # noqa: PLC0415
 
     with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
+        connect = connector(settings.host_connections)
         context = OperatorContext(
             settings=settings,
             run_account=lambda job, watcher, should_stop: run_once(
-                archive, job, watcher=watcher, should_stop=should_stop
+                archive, job, connect=connect, watcher=watcher, should_stop=should_stop
             ),
             save_status=archive.save_account_status,
             archive_ready=lambda: _require_archive(archive),

@@ -16,6 +16,7 @@ from archivmail.model.errors import SpecInvalid
 PREFIX: Final = "ARCHIVMAIL_"
 MAX_SLOTS: Final = 256  # runs at once; an arbitrary size, beyond what one archive's disk or one catalog keeps up with
 MAX_SHARDS: Final = 1000
+HOST_CONNECTIONS: Final = (10, 1000)  # default and most; as in decide.connections, which this module does not import
 
 NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 HOST_PATTERN: Final = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
@@ -77,6 +78,15 @@ class Settings(BaseSettings):
         "Runs at once. Further accounts that are due wait in a fair queue.",
         ge=1,
         le=MAX_SLOTS,
+    )
+    host_connections: int = _field(
+        HOST_CONNECTIONS[0],
+        f"a whole number from 1 to {HOST_CONNECTIONS[1]}",
+        "Connections to one mail server (host and port) that may be open at once, for all accounts of the process "
+        "together. Further runs wait their turn. When the server finds them too many, archivmail lowers the number by "
+        "itself and raises it again by one every 10 minutes.",
+        ge=1,
+        le=HOST_CONNECTIONS[1],
     )
     metrics_port: Port = _field(8080, "a port from 1 to 65535", "TCP port of /metrics.")
     health_port: Port = _field(8081, "a port from 1 to 65535", "TCP port of /healthz and /readyz.")

@@ -18,6 +18,7 @@ def test_an_empty_environment_gives_the_defaults():
         "archive": "./archivmail-data",
         "catalog": "",
         "slots": 8,
+        "host_connections": 10,
         "metrics_port": 8080,
         "health_port": 8081,
         "watch_namespaces": (),
@@ -35,6 +36,7 @@ def test_an_empty_environment_gives_the_defaults():
         pytest.param("ARCHIVMAIL_ARCHIVE", "s3://bucket/mail", "archive", "s3://bucket/mail", id="archive"),
         pytest.param("ARCHIVMAIL_CATALOG", "postgresql://db/mail", "catalog", "postgresql://db/mail", id="catalog"),
         pytest.param("ARCHIVMAIL_SLOTS", "256", "slots", 256, id="slots"),
+        pytest.param("ARCHIVMAIL_HOST_CONNECTIONS", "1000", "host_connections", 1000, id="host-connections"),
         pytest.param("ARCHIVMAIL_METRICS_PORT", "9090", "metrics_port", 9090, id="metrics-port"),
         pytest.param("ARCHIVMAIL_HEALTH_PORT", "9091", "health_port", 9091, id="health-port"),
         pytest.param(
@@ -69,6 +71,12 @@ def test_a_shard_is_set_with_its_number(monkeypatch):
     ("name", "text", "sentence"),
     [
         pytest.param("SLOTS", "0", "ARCHIVMAIL_SLOTS must be a whole number from 1 to 256", id="slots-0"),
+        pytest.param(
+            "HOST_CONNECTIONS",
+            "0",
+            "ARCHIVMAIL_HOST_CONNECTIONS must be a whole number from 1 to 1000",
+            id="host-connections-0",
+        ),
         pytest.param("SLOTS", "257", "ARCHIVMAIL_SLOTS must be a whole number from 1 to 256", id="slots-257"),
         pytest.param("SLOTS", "many", "ARCHIVMAIL_SLOTS must be a whole number from 1 to 256", id="slots-text"),
         pytest.param("METRICS_PORT", "65536", "ARCHIVMAIL_METRICS_PORT must be a port from 1 to 65535", id="port"),

@@ -18,12 +18,14 @@ from archivmail.cli.outcomes import Exit, complain, exit_code_of
 from archivmail.cli.output import count, emit, emit_json, note
 from archivmail.cli.progress import watcher_for
 from archivmail.cli.stopping import stop_on_signals
+from archivmail.decide.connections import DEFAULT_PER_SERVER, MAX_PER_SERVER
 from archivmail.kube.manifest import Manifests, read_manifests
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchivmailError, SpecInvalid
 from archivmail.model.outcome import AccountOutcome
 from archivmail.observe.logs import conceal
+from archivmail.sync.ports import Connect
 
 MAX_MANIFEST: Final = 32 * 1024 * 1024  # octets; an arbitrary size that holds ten thousand accounts
 
@@ -32,6 +34,7 @@ MAX_MANIFEST: Final = 32 * 1024 * 1024  # octets; an arbitrary size that holds t
 class _How:
     """The manner of all runs of one command."""
 
+    connect: Connect
     wait: bool
     as_json: bool
     should_stop: Callable[[], bool]
@@ -49,6 +52,16 @@ class _How:
 )
 @account_options
 @click.option("--wait", is_flag=True, help="Try a lost session again after 60 s and 300 s too.")
+@click.option(
+    "--host-connections",
+    type=click.IntRange(1, MAX_PER_SERVER),
+    envvar="ARCHIVMAIL_HOST_CONNECTIONS",
+    default=DEFAULT_PER_SERVER,
+    show_default=True,
+    show_envvar=True,
+    metavar="N",
+    help="Connections to one mail server that may be open at once.",
+)
 @json_option
 @archive_options
 def command(
@@ -57,6 +70,7 @@ def command(
     namespace: str | None,
     account: str | None,
     wait: bool,
+    host_connections: int,
     as_json: bool,
     archive_url: str,
     catalog_url: str | None,
@@ -73,7 +87,8 @@ def command(
     if not resources:
         return Exit.COMPLETE
     with open_archive(archive_url, catalog_url, create=True) as archive, stop_on_signals() as should_stop:
-        how = _How(wait=wait, as_json=as_json, should_stop=should_stop)
+        connect = app.connector(host_connections)
+        how = _How(connect=connect, wait=wait, as_json=as_json, should_stop=should_stop)
         code = max(_sync(archive, manifests, resource, how) for resource in resources)
         _index(archive, should_stop)
         return code
@@ -136,7 +151,14 @@ def _sync(archive: Archive, manifests: Manifests, resource: ImapAccountResource,
         conceal(*(value.decode("utf-8", "replace") for key, value in secret.items() if key != "username"))
         with watcher_for(str(resource.ref), quiet=how.as_json) as watcher:
             outcome = app.run_account(
-                archive, resource, secret, ca, watcher=watcher, should_stop=how.should_stop, wait=how.wait
+                archive,
+                resource,
+                secret,
+                ca,
+                connect=how.connect,
+                watcher=watcher,
+                should_stop=how.should_stop,
+                wait=how.wait,
             )
     except ArchivmailError as error:
         complain(f"{resource.ref}: {error.text}")

@@ -11,13 +11,16 @@ from enum import StrEnum
 
 LONGEST_HINT = timedelta(days=1)
 QUOTA_PAUSE = timedelta(hours=1)  # Gmail's daily quotas end after up to 24 h; looking in hourly costs one login
+CROWDED_PAUSE = timedelta(minutes=1)  # the other connections are mostly those of other runs
 
 
 class Meaning(StrEnum):
     """Who or what must change before it works."""
 
     BUSY = "busy"
-    """Throttled, over quota, too many connections: come back later."""
+    """Throttled or over quota: come back later."""
+    CROWDED = "crowded"
+    """Too many connections are open already."""
     PASSING = "passing"
     """A fault of the server that passes by itself."""
     CREDENTIALS = "credentials"
@@ -67,8 +70,10 @@ _BACKOFF_HINT = re.compile(r"suggested backoff time:\s*(\d{1,12})\s*milliseconds
 _THROTTLED_AT_THE_END = re.compile(r"\[THROTTLED\]\s*$", re.IGNORECASE)  # Gmail
 
 _STRONGER_THAN_CODES: tuple[tuple[re.Pattern[str], Reading], ...] = (
-    (re.compile(r"too many (simultaneous )?connections|maximum number of connections", re.IGNORECASE),
-     Reading(Meaning.BUSY, timedelta(minutes=1))),
+    # Gmail, Cyrus ("too many open connections"), Dovecot.
+    (re.compile(r"too many (\w+ )?(connections|sessions|logins)|maximum number of connections|connection limit"
+                r"|connections? (limit )?exceeded", re.IGNORECASE),
+     Reading(Meaning.CROWDED, CROWDED_PAUSE)),
     (re.compile(r"bandwidth limits|command or bandwidth", re.IGNORECASE), Reading(Meaning.BUSY, QUOTA_PAUSE)),
     (re.compile(r"rate limit|request is throttled|server (is )?(too )?busy", re.IGNORECASE),
      Reading(Meaning.BUSY, timedelta(minutes=15))),

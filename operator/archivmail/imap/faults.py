@@ -16,7 +16,7 @@ from archivmail.model.errors import (
 )
 from archivmail.model.reasons import Reason
 
-NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY})
+NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY, Meaning.CROWDED})
 
 
 class Faults:
@@ -75,6 +75,12 @@ class Faults:
             case Meaning.BUSY:
                 return ServerBusy(
                     f"the server asks to come back later: {said}; it is tried again by itself",
+                    retry_after=reading.retry_after,
+                )
+            case Meaning.CROWDED:
+                return ServerBusy(
+                    f"the server has as many connections open as it allows: {said}; it is tried again by itself",
+                    reason=Reason.TOO_MANY_CONNECTIONS,
                     retry_after=reading.retry_after,
                 )
             case Meaning.PASSING:

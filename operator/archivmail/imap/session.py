@@ -17,12 +17,14 @@ from archivmail.imap.limits import Limits
 from archivmail.imap.listing import Listing
 from archivmail.imap.login import TokenSource, log_in
 from archivmail.imap.opened import Opened
+from archivmail.imap.permits import Permit
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.wire import Client
 from archivmail.model.account import Credentials, Endpoint, Origin, TlsMode
-from archivmail.model.errors import ArchivmailError, FolderRefused, TlsRefused
+from archivmail.model.errors import ArchivmailError, FolderRefused, ServerBusy, TlsRefused
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.message import FetchedMessage, Refused, Sighting
+from archivmail.model.reasons import Reason
 from archivmail.model.uidset import Uid, UidSet
 
 MAX_ALERTS = 10
@@ -35,22 +37,38 @@ def connect(
     should_stop: Callable[[], bool],
     limits: Limits = Limits(),  # noqa: B008 - frozen
     token: TokenSource | None = None,
+    permit: Permit | None = None,
 ) -> "Session":
     """Connect, start TLS as asked, and log in once.
 
     Raises CredentialsRefused, SecretMissing, TlsRefused, ServerUnsuitable, ConnectionLost, ServerBusy, ServerViolation
     and Aborted. `token` gives access tokens for OAuth; without it the one in the credentials is used.
+    `permit` is given back when the session ends or does not begin.
     """
     faults = Faults(Excerpts(credentials))
     heard: list[Status] = []
-    client = _greeted(endpoint, limits, faults, should_stop, heard)
+    with _released_on_failure(permit):
+        client = _greeted(endpoint, limits, faults, should_stop, heard)
+        try:
+            _encrypt(client, endpoint)
+            if client.wire.state != "AUTH":  # PREAUTH needs no login
+                log_in(client, credentials, token)
+            return Session(client, endpoint, credentials, limits, faults, permit=permit)
+        except BaseException:
+            client.wire.shutdown()
+            raise
+
+
+@contextmanager
+def _released_on_failure(permit: Permit | None) -> Iterator[None]:
+    """A session that does not begin or breaks needs no permit; one that is too many is told to the others."""
     try:
-        _encrypt(client, endpoint)
-        if client.wire.state != "AUTH":  # PREAUTH needs no login
-            log_in(client, credentials, token)
-        return Session(client, endpoint, credentials, limits, faults)
-    except BaseException:
-        client.wire.shutdown()
+        yield
+    except BaseException as error:
+        if permit is not None:
+            if isinstance(error, ServerBusy) and error.reason is Reason.TOO_MANY_CONNECTIONS:
+                permit.complain(error.text)
+            permit.release()
         raise
 
 
@@ -89,11 +107,19 @@ class Session:
     """Satisfies `sync.ports.MailServer`. Not for two threads at once."""
 
     def __init__(
-        self, client: Client, endpoint: Endpoint, credentials: Credentials, limits: Limits, faults: Faults
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        limits: Limits,
+        faults: Faults,
+        *,
+        permit: Permit | None = None,
     ) -> None:
         self._origin = Origin(endpoint.host, endpoint.port, credentials.username)
         self._limits = limits
         self._faults = faults
+        self._permit = permit
         self._stream = client.wire.stream
         self._alerts: dict[str, None] = {}
         self._is_usable = True
@@ -156,6 +182,8 @@ class Session:
             with suppress(ArchivmailError):  # BYE is how it ends
                 self._dialogue.run(b"LOGOUT")
         self._stream.close()
+        if self._permit is not None:
+            self._permit.release()
 
     # --- within ------------------------------------------------------------------------------------------------------
 
@@ -176,7 +204,8 @@ class Session:
         except BaseException:
             self._is_usable = False
             self._stream.close()
-            raise
+            with _released_on_failure(self._permit):
+                raise
 
     def _asked_capabilities(self) -> frozenset[str]:
         found: set[str] = set()

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     # time may help
     CONNECTION_FAILED = "ConnectionFailed"
     SERVER_BUSY = "ServerBusy"
+    TOO_MANY_CONNECTIONS = "TooManyConnections"
     SERVER_VIOLATION = "ServerViolation"
     ARCHIVE_UNAVAILABLE = "ArchiveUnavailable"
     RUN_IN_PROGRESS = "RunInProgress"

@@ -1,0 +1,42 @@
+"""Connections for every account of the process: `session.connect` within the limits that its accounts share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archivmail.imap.limits import Limits
+from archivmail.imap.login import TokenSource
+from archivmail.imap.permits import Permit, Permits
+from archivmail.imap.session import Session, connect
+from archivmail.model.account import Credentials, Endpoint, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Satisfies `sync.ports.Connect`."""
+
+    permits: Permits
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
+    token: TokenSource | None = None
+
+    def __call__(self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]) -> Session:
+        """Connect as soon as there is a permit; the wait ends when the run should. See `session.connect`."""
+        permit = self.permits.take(_origin(endpoint, credentials), should_stop=should_stop)
+        return self._connect(endpoint, credentials, permit, should_stop)
+
+    def another(
+        self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]
+    ) -> Session | None:
+        """A further connection of the same account, or None where it would cost others theirs. Never waits for one."""
+        permit = self.permits.try_take(_origin(endpoint, credentials))
+        return None if permit is None else self._connect(endpoint, credentials, permit, should_stop)
+
+    def _connect(
+        self, endpoint: Endpoint, credentials: Credentials, permit: Permit, should_stop: Callable[[], bool]
+    ) -> Session:
+        return connect(
+            endpoint, credentials, should_stop=should_stop, limits=self.limits, token=self.token, permit=permit
+        )
+
+
+def _origin(endpoint: Endpoint, credentials: Credentials) -> Origin:
+    return Origin(endpoint.host, endpoint.port, credentials.username)
