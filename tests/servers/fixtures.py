@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .controlplane import ControlPlane
     from .dovecot import Dovecot
     from .postgresql import PostgreSql, PostgreSqlDatabase
+    from .s3 import S3Bucket, S3Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,25 @@ def postgresql_database(postgresql: PostgreSql) -> Iterator[PostgreSqlDatabase]:
     database = postgresql.create_database()
     yield database
     postgresql.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server, shared by the tests of one process: use `s3_bucket` to be alone."""
+    from .s3 import S3Server  # noqa: PLC0415 - as above
+
+    with S3Server() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Bucket]:
+    """An empty bucket for this test alone; `.url` is what `--archive` takes, and this process's environment holds
+    the access to it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    bucket = s3.create_bucket()
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    yield bucket
+    s3.remove_bucket(bucket)
