@@ -39,7 +39,7 @@ class Quiet:
     def imap_failed(self, stage: str, reason: str) -> None:
         self.failures.append((stage, reason))
 
-    def archive_written(self, seconds: float) -> None: ...
+    def archive_written(self, seconds: float, octets: int) -> None: ...
 
 
 class World:

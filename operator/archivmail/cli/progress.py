@@ -41,7 +41,7 @@ class Silent:
     def imap_failed(self, stage: str, reason: str) -> None:
         """Said in the summary."""
 
-    def archive_written(self, seconds: float) -> None:
+    def archive_written(self, seconds: float, octets: int) -> None:
         """For metrics."""
 
 

@@ -90,7 +90,7 @@ class AccountArchive(Protocol):
         ...
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
-        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Committed at once.
+        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Durable with the next checkpoint.
 
         UIDVALIDITY 0 (unknown) has one epoch for each folder and origin: it is given again when it is there.
         """
@@ -140,8 +140,11 @@ class AccountArchive(Protocol):
     @property
     def unsaved_messages(self) -> int: ...
 
-    def checkpoint(self) -> None:
-        """Make everything since the last checkpoint durable. On ArchiveUnavailable nothing of it counts."""
+    def checkpoint(self) -> int:
+        """Make everything since the last checkpoint durable; the octets that this took in the archive.
+
+        On ArchiveUnavailable nothing of it counts.
+        """
         ...
 
     def record(self, event: AuditEvent) -> None:
@@ -173,7 +176,7 @@ class Watcher(Protocol):
 
     def imap_failed(self, stage: str, reason: str) -> None: ...
 
-    def archive_written(self, seconds: float) -> None: ...
+    def archive_written(self, seconds: float, octets: int) -> None: ...
 
 
 Clock = Callable[[], datetime]
