@@ -6,8 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog.creating import create
+from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.dialects import url_of
 from archivmail.archive.durability import Durability, SystemDurability
+from archivmail.archive.locking import AccountLocks
 from archivmail.archive.opening import open_archive
+from archivmail.archive.packs.stores import PackStore
 from archivmail.archive.writer import AccountWriter
 from archivmail.model.account import AccountRef, Origin
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
@@ -130,3 +135,9 @@ def placements(archive: Archive) -> list[Placement]:
          " ".join(row.flags))
         for row in archive.placements()
     )  # fmt: skip
+
+
+def unlocked(store: PackStore, directory: Path) -> Archive:
+    """An archive over any store, with an SQLite catalog in `directory`; its locks reach no other process."""
+    create(directory / "catalog.db", NoFsync())
+    return Archive(store, Database(url_of(directory / "catalog.db")), AccountLocks(None, NoFsync()))

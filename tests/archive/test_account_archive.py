@@ -11,6 +11,7 @@ from archivmail.archive.catalog.creating import create
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.dialects import url_of
 from archivmail.archive.locking import AccountLocks
+from archivmail.archive.packs.buckets import ObstoreBucket
 from archivmail.archive.packs.objects import ObjectPacks
 from tests.archive.builders import NoFsync, archive_in
 from tests.contracts.archive_contract import ArchiveContract
@@ -32,5 +33,6 @@ class TestObjectStoreWithSqlite(ArchiveContract):
     def archive(self, tmp_path: Path) -> Iterator[Archive]:
         create(tmp_path / "catalog.db", NoFsync())
         database = Database(url_of(tmp_path / "catalog.db"))
-        with Archive(ObjectPacks(MemoryStore(), "memory"), database, AccountLocks(None, NoFsync())) as archive:
+        store = ObjectPacks(ObstoreBucket(MemoryStore(), "memory"))
+        with Archive(store, database, AccountLocks(None, NoFsync())) as archive:
             yield archive

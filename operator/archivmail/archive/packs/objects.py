@@ -1,4 +1,4 @@
-"""Packs in an object store (S3, Google Cloud, Azure, memory) through obstore (design §5).
+"""Packs in an object store (design §5).
 
 A pack is built in a temporary file, sent with one PUT or multipart upload, and confirmed by a HEAD before anyone counts
 on it. What a dead writer left is a multipart upload, which the bucket's lifecycle rule removes.
@@ -8,63 +8,36 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import obstore
-from obstore.exceptions import (
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-    UnknownConfigurationKeyError,
-)
-from obstore.store import ObjectStore as Backend
-from obstore.store import from_url
-
-from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.buckets import Bucket
+from archivmail.archive.packs.faults import translated, unavailable
 from archivmail.archive.packs.names import is_pack_name
 from archivmail.archive.packs.stores import StoredPack
-from archivmail.model.errors import ArchiveDamaged, ArchiveUnavailable, SpecInvalid
+from archivmail.model.errors import ArchiveDamaged, ArchiveUnavailable
 
-_PART = 8 * 1024**2
-_PARTS_AT_ONCE = 4  # 32 MiB in flight at most
 _SPOOL = "The directory for temporary files cannot be written"
-
-
-def open_object_store(url: str) -> "ObjectPacks":
-    """Raises SpecInvalid for a URL that no store understands. Nothing is asked of the store yet."""
-    try:
-        return ObjectPacks(from_url(url), url.partition("://")[0])
-    except (BaseError, ValueError) as error:
-        raise SpecInvalid(
-            "The archive URL or the environment variables of the object store are not right; see the documentation of "
-            f"{url.partition('://')[0]}:// archives."
-        ) from error
 
 
 class ObjectPacks:
     """Satisfies PackStore."""
 
-    def __init__(self, backend: Backend, scheme: str) -> None:
-        self._backend, self._scheme = backend, scheme
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
 
     def draft(self, name: str) -> "ObjectDraft":
         with translated(_SPOOL):
-            return ObjectDraft(self._backend, name, self._scheme)
+            return ObjectDraft(self._bucket, name)
 
     @contextmanager
     def open(self, name: str) -> Iterator["ObjectSource"]:
-        with _translated(self._scheme, name):
-            size = obstore.head(self._backend, name)["size"]
-        yield ObjectSource(self._backend, name, size, self._scheme)
+        size = self._bucket.size_of(name)
+        if size is None:
+            raise _missing(name, self._bucket.scheme)
+        yield ObjectSource(self._bucket, name, size)
 
     def packs(self, prefix: str, *, after: str = "") -> Iterator[StoredPack]:
-        with _translated(self._scheme, prefix):
-            found = [
-                StoredPack(each["path"], each["size"])
-                for chunk in obstore.list(self._backend, prefix.rstrip("/"), offset=after or None, chunk_size=1000)
-                for each in chunk
-                if is_pack_name(each["path"]) and each["path"] > after
-            ]
-        yield from sorted(found, key=lambda pack: pack.name)  # not every store lists in order
+        for each in self._bucket.list(prefix, after=after):
+            if is_pack_name(each.name):
+                yield StoredPack(each.name, each.size)
 
     def sweep(self, prefix: str) -> None:
         """Nothing to do: a draft is an unlinked file, which dies with its writer."""
@@ -73,28 +46,32 @@ class ObjectPacks:
 class ObjectSource:
     """A pack in the store; satisfies reading.Source."""
 
-    def __init__(self, backend: Backend, name: str, size: int, scheme: str) -> None:
-        self._backend, self._name, self._scheme = backend, name, scheme
+    def __init__(self, bucket: Bucket, name: str, size: int) -> None:
+        self._bucket, self._name = bucket, name
         self.size = size
 
     def read_at(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
-        with _translated(self._scheme, self._name):
-            return bytes(obstore.get_range(self._backend, self._name, start=offset, length=length))
+        octets = self._bucket.read(self._name, offset, length)
+        if octets is None:
+            raise _missing(self._name, self._bucket.scheme)
+        return octets
 
 
 class ObjectDraft:
     """A pack in a temporary file without a name; satisfies stores.Draft."""
 
-    def __init__(self, backend: Backend, name: str, scheme: str) -> None:
-        self._backend, self._name, self._scheme = backend, name, scheme
+    def __init__(self, bucket: Bucket, name: str) -> None:
+        self._bucket, self._name = bucket, name
         self._file = tempfile.TemporaryFile(prefix="archivmail-")  # noqa: SIM115 - lives until keep or discard
 
     def write(self, data: bytes, /) -> int:
-        with translated(_SPOOL):
+        try:  # once per message: a context manager would cost as much as the call
             return self._file.write(data)
+        except OSError as error:
+            raise unavailable(error, _SPOOL) from error
 
     def cut(self, size: int, /) -> None:
         with translated(_SPOOL):
@@ -106,12 +83,13 @@ class ObjectDraft:
         with translated(_SPOOL):
             size = self._file.seek(0, 2)
             self._file.seek(0)
-        with _translated(self._scheme, self._name):
-            obstore.put(self._backend, self._name, self._file, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
-            arrived = obstore.head(self._backend, self._name)["size"]
+        self._bucket.put(self._name, self._file, size)
+        # Whatever the store said: only what it shows when asked counts.
+        arrived = self._bucket.size_of(self._name)
         if arrived != size:
             raise ArchiveUnavailable(
-                f"The {self._scheme} store holds {arrived} of {size} octets of a pack; the run will try again."
+                f"The {self._bucket.scheme} store took a pack of {size} octets and shows {arrived or 'none'} of them; "
+                "check the store, the run will try again."
             )
         self.discard()
         return size
@@ -121,20 +99,5 @@ class ObjectDraft:
             self._file.close()
 
 
-@contextmanager
-def _translated(scheme: str, name: str) -> Iterator[None]:
-    try:
-        yield
-    except (NotFoundError, FileNotFoundError) as error:  # obstore raises the one or the other
-        raise ArchiveDamaged(f"{name} is missing in the {scheme} store; restore it from a backup.") from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise ArchiveUnavailable(
-            f"The {scheme} store refuses access; check the credentials of the archive and their rights."
-        ) from error
-    except UnknownConfigurationKeyError as error:
-        raise SpecInvalid(f"The {scheme} store does not know a setting of the archive; check its URL.") from error
-    except (BaseError, OSError) as error:
-        # The library's texts may hold URLs with signatures, so only the kind is told.
-        raise ArchiveUnavailable(
-            f"The {scheme} store cannot be used now ({type(error).__name__}); check that it runs and can be reached."
-        ) from error
+def _missing(name: str, scheme: str) -> ArchiveDamaged:
+    return ArchiveDamaged(f"{name} is missing in the {scheme} store; restore it from a backup.")

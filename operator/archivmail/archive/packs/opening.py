@@ -12,9 +12,10 @@ def open_store(url: str, *, create: bool, durability: Durability | None = None) 
     directory = directory_of(url)
     if directory is None:
         # obstore is large; a local archive should not wait for it.
-        from archivmail.archive.packs.objects import open_object_store  # noqa: PLC0415
+        from archivmail.archive.packs.buckets import open_bucket  # noqa: PLC0415
+        from archivmail.archive.packs.objects import ObjectPacks  # noqa: PLC0415
 
-        return open_object_store(url)
+        return ObjectPacks(open_bucket(url))
     with translated(f"The archive {directory} cannot be {'created' if create else 'read'}"):
         if create:
             make_directories(directory, durability or SystemDurability())
