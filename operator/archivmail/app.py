@@ -14,6 +14,7 @@ from archivmail.decide.connections import DEFAULT_PER_SERVER
 from archivmail.decide.due import Trigger
 from archivmail.decide.retrying import QUICK_RETRIES
 from archivmail.imap.connector import Connector
+from archivmail.imap.oauth import Tokens
 from archivmail.imap.permits import Permits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
@@ -21,6 +22,7 @@ from archivmail.model.outcome import AccountOutcome, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, to_wire
+from archivmail.observe.logs import conceal
 from archivmail.sync import account
 from archivmail.sync.ports import Connect, Watcher
 
@@ -37,8 +39,11 @@ def utc_now() -> datetime:
 
 
 def connector(host_connections: int = DEFAULT_PER_SERVER) -> Connect:
-    """How the accounts of this process reach their servers: one for all of them, since they share its limits."""
-    return Connector(Permits(host_connections))
+    """How the accounts of this process reach their servers: one for all of them, since they share its limits.
+
+    It also holds their access tokens, in memory only.
+    """
+    return Connector(Permits(host_connections), Tokens(learned=lambda secret: conceal(secret.reveal())))
 
 
 def run_account(
@@ -105,7 +110,6 @@ def operator(settings: "Settings") -> int:
             archive_ready=lambda: _require_archive(archive),
             drain_index=lambda should_stop: archive.drain_index(should_stop=should_stop),
             index_backlog=archive.index_backlog,
-            last_verification=lambda: _verified(archive),
             metrics=Metrics(),
             clock=utc_now,
         )
@@ -115,11 +119,6 @@ def operator(settings: "Settings") -> int:
 def _require_archive(archive: Archive) -> None:
     """Raises ArchiveUnavailable when the catalog does not answer."""
     archive.accounts()
-
-
-def _verified(archive: Archive) -> tuple[datetime, int] | None:
-    last = archive.last_verification()
-    return (last.at, last.damaged) if last else None
 
 
 def _keep_status(

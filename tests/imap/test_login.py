@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from archivmail.imap.session import connect
+from archivmail.imap.oauth import Tokens
+from archivmail.imap.session import Session, connect
 from archivmail.imap.wire import Wire
 from archivmail.model.account import Credentials, Mechanism, Secret
 from archivmail.model.errors import (
@@ -17,9 +18,12 @@ from archivmail.model.errors import (
     ServerBusy,
     ServerUnsuitable,
     ServerViolation,
+    SessionExpired,
 )
 from tests.imap.sessions import QUICK, fetch, opened, uid_set
+from tests.servers.certificates import authority_of_this_run
 from tests.servers.scripted import Conversation, ScriptedServer, sample
+from tests.servers.tokens import Answer, TokenServer
 
 
 def refused(server: ScriptedServer, credentials: Credentials | None = None) -> ArchivmailError:
@@ -265,13 +269,122 @@ def test_a_token_needs_its_mechanism() -> None:
         assert logins(server) == []
 
 
-def test_a_refresh_token_alone_is_told_to_be_not_enough() -> None:
-    """Until tokens are refreshed here."""
-    with ScriptedServer(capabilities="IMAP4rev1 AUTH=XOAUTH2") as server:
-        credentials = Credentials(Mechanism.XOAUTH2, server.username, refresh_token=Secret("r"))
-        error = refused(server, credentials)
-        assert isinstance(error, SecretMissing)
-        assert "accessToken" in error.text
+def oauth(mechanism: Mechanism, endpoint: TokenServer, server: ScriptedServer) -> tuple[Credentials, Tokens]:
+    """Credentials that a token can be fetched with, at a server that takes the endpoint's second token."""
+    server.password = "access-1"
+    return Credentials(
+        mechanism,
+        server.username,
+        client_id=endpoint.client_id,
+        refresh_token=Secret(endpoint.refresh_token),
+        token_url=endpoint.url,
+    ), Tokens()
+
+
+def enter(server: ScriptedServer, credentials: Credentials, tokens: Tokens) -> Session:
+    source = tokens.source(credentials, ca_pem=authority_of_this_run().ca_pem)
+    return connect(server.endpoint, credentials, should_stop=lambda: False, limits=QUICK, tokens=source)
+
+
+BOTH = pytest.mark.parametrize(
+    ("mechanism", "name"), [(Mechanism.XOAUTH2, "XOAUTH2"), (Mechanism.OAUTH_BEARER, "OAUTHBEARER")]
+)
+
+
+@BOTH
+def test_a_refused_token_is_renewed_once_on_the_same_connection(mechanism: Mechanism, name: str) -> None:
+    """trap 90: the challenge with the error is answered, never with the token again."""
+    with TokenServer() as endpoint, ScriptedServer(capabilities=f"IMAP4rev1 AUTH={name}") as server:
+        credentials, tokens = oauth(mechanism, endpoint, server)
+        tokens.source(credentials, ca_pem=authority_of_this_run().ca_pem).token()  # as an earlier run did
+
+        enter(server, credentials, tokens).close()
+
+        assert logins(server) == [b"AUTHENTICATE", b"AUTHENTICATE"]
+        assert server.connections == 1
+        assert endpoint.issued == ["access-0", "access-1"]
+
+
+@BOTH
+def test_a_new_token_that_is_refused_is_not_tried_again(mechanism: Mechanism, name: str) -> None:
+    """trap 87: the mailbox, not the token, is what the server refuses."""
+    with TokenServer() as endpoint, ScriptedServer(capabilities=f"IMAP4rev1 AUTH={name}") as server:
+        credentials, tokens = oauth(mechanism, endpoint, server)
+        server.password = "never"
+        with pytest.raises(CredentialsRefused) as caught:
+            enter(server, credentials, tokens)
+        assert "access token" in caught.value.text
+        assert logins(server) == [b"AUTHENTICATE"]
+        assert endpoint.issued == ["access-0"]
+
+
+def test_no_token_is_fetched_before_the_server_wants_it() -> None:
+    """trap 90: lazily, right before the login; an outage of the mail server costs no token."""
+    with TokenServer() as endpoint, ScriptedServer(greeting=b"* BYE later\r\n") as server:
+        credentials, tokens = oauth(Mechanism.XOAUTH2, endpoint, server)
+        with pytest.raises(ConnectionLost):
+            enter(server, credentials, tokens)
+        assert endpoint.requests == []
+
+
+def test_an_outage_of_the_endpoint_is_no_refused_login() -> None:
+    """Finding 5, for the other server that a login needs."""
+    with TokenServer() as endpoint, ScriptedServer(capabilities="IMAP4rev1 AUTH=XOAUTH2") as server:
+        credentials, tokens = oauth(Mechanism.XOAUTH2, endpoint, server)
+        endpoint.script(Answer(503))
+        with pytest.raises(ServerBusy):
+            enter(server, credentials, tokens)
+        assert logins(server) == []
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(b"* BYE Session invalidated - AccessTokenExpired\r\n", id="exchange"),
+        pytest.param(b"* BYE Session expired, please login again.\r\n", id="gmail"),
+    ],
+)
+def test_a_token_that_runs_out_in_mid_session_is_told_and_not_used_again(ending: bytes) -> None:
+    """trap 90: whatever its lifetime was said to be."""
+
+    def expires(_server: ScriptedServer, talk: Conversation, _: bytes) -> None:
+        talk.send(ending)
+        talk.cut()
+
+    with TokenServer() as endpoint, ScriptedServer(capabilities="IMAP4rev1 AUTH=XOAUTH2") as server:
+        credentials, tokens = oauth(Mechanism.XOAUTH2, endpoint, server)
+        server.password = "access-0"
+        session = enter(server, credentials, tokens)
+        server.on(b"LIST", expires)
+        with pytest.raises(SessionExpired):
+            session.folders()
+        server.password = "access-1"
+        enter(server, credentials, tokens).close()
+        assert endpoint.issued == ["access-0", "access-1"]
+
+
+def test_a_session_with_a_password_does_not_expire() -> None:
+    """Gmail says these words to a password too, when its daily quota is used up."""
+    with ScriptedServer() as server, opened(server, folder=None) as session:
+        server.script(b"LIST", b"* BYE Session expired, please login again.\r\n")
+        with pytest.raises(ServerBusy):
+            session.folders()
+
+
+def test_an_error_repeats_no_token_that_was_fetched() -> None:
+    """Design §1 invariant 10: the credentials do not hold it, but the session knows it."""
+    with TokenServer() as endpoint, ScriptedServer(capabilities="IMAP4rev1 AUTH=XOAUTH2") as server:
+        credentials, tokens = oauth(Mechanism.XOAUTH2, endpoint, server)
+
+        def authenticate(_server: ScriptedServer, talk: Conversation, _: bytes) -> bytes:
+            talk.send(b"+ \r\n")
+            talk.line()
+            return b"NO token ACCESS-0 is bad"
+
+        server.on(b"AUTHENTICATE", authenticate)
+        with pytest.raises(CredentialsRefused) as caught:
+            enter(server, credentials, tokens)
+        assert "access-0" not in caught.value.text.lower()
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

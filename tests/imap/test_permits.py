@@ -142,7 +142,7 @@ class World:
     def __init__(self, server: ScriptedServer, per_server: int = 3) -> None:
         self.server = server
         self.permits = Permits(per_server)
-        self.connector = Connector(self.permits, QUICK)
+        self.connector = Connector(self.permits, limits=QUICK)
         self.origin = Origin(server.endpoint.host, server.endpoint.port, server.username)
 
     def connect(self) -> Session:

@@ -11,7 +11,16 @@ import pytest
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
-from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint, FolderRules, Mechanism, Secret
+from archivmail.model.account import (
+    AccountRef,
+    AccountSpec,
+    Credentials,
+    Endpoint,
+    FolderRules,
+    Mechanism,
+    Rotation,
+    Secret,
+)
 from archivmail.model.message import Stored
 from archivmail.model.outcome import AccountOutcome, Progress
 from archivmail.model.uidset import UidValidity
@@ -39,7 +48,9 @@ class Quiet:
     def imap_failed(self, stage: str, reason: str) -> None:
         self.failures.append((stage, reason))
 
-    def archive_written(self, seconds: float, octets: int) -> None: ...
+    def archive_written(self, seconds: float) -> None: ...
+
+    def token_rotated(self, rotation: Rotation) -> None: ...
 
 
 class World:

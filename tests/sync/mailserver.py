@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from archivmail.model.account import Credentials, Endpoint, Origin
-from archivmail.model.errors import Aborted, ConnectionLost, FolderRefused
+from archivmail.model.account import Credentials, Endpoint, Origin, Rotation
+from archivmail.model.errors import Aborted, ConnectionLost, FolderRefused, SessionExpired
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.message import ContentId, FetchedMessage, Refused, Sighting
 from archivmail.model.uidset import Uid, UidSet, UidValidity
@@ -71,9 +71,20 @@ class FakeServer:
         self.login_error: Exception | None = None
         self.breaks_after: int | None = None
         """The session breaks after so many messages, once."""
+        self.expires_after: int | None = None
+        """Each session ends for its access token's sake after so many messages."""
+        self.connections = 0
         self.on_message: Callable[[int], None] = lambda _: None
 
-    def __call__(self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]) -> FakeSession:
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        should_stop: Callable[[], bool],
+        rotated: Callable[[Rotation], None],
+    ) -> FakeSession:
+        self.connections += 1
         if self.login_error is not None:
             raise self.login_error
         return FakeSession(self, should_stop)
@@ -138,6 +149,8 @@ class FakeSession:
             if uid in folder.refused:
                 is_refused = True
             elif uid in folder.messages and uid not in folder.empty:
+                if self._server.expires_after == self.delivered:
+                    raise SessionExpired("the server ended the session: AccessTokenExpired")
                 if self._server.breaks_after == self.delivered:
                     self._server.breaks_after = None
                     raise ConnectionLost("the server closed the connection")

@@ -13,6 +13,7 @@ from archivmail.cli.output import count, note, size
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from archivmail.model.account import Rotation
     from archivmail.model.message import Stored
     from archivmail.model.outcome import Progress
     from archivmail.model.uidset import UidValidity
@@ -22,6 +23,9 @@ SECONDS_BETWEEN_LINES: Final = 5.0
 
 class Silent:
     """Watches and says nothing; also what the other two share."""
+
+    rotations = 0
+    """New refresh tokens that the provider gave."""
 
     def __enter__(self) -> Self:
         return self
@@ -41,8 +45,12 @@ class Silent:
     def imap_failed(self, stage: str, reason: str) -> None:
         """Said in the summary."""
 
-    def archive_written(self, seconds: float, octets: int) -> None:
+    def archive_written(self, seconds: float) -> None:
         """For metrics."""
+
+    def token_rotated(self, rotation: "Rotation") -> None:  # noqa: ARG002 - never shown
+        """Said when the run is over: `cli/sync.py`."""
+        self.rotations += 1
 
 
 class Lines(Silent):

@@ -29,6 +29,11 @@ from archivmail.sync.ports import Connect
 
 MAX_MANIFEST: Final = 32 * 1024 * 1024  # octets; an arbitrary size that holds ten thousand accounts
 
+_ROTATED: Final = (
+    "the provider gave a new refresh token, which is not kept; if the next run is refused, put a fresh refreshToken"
+    " into the manifest's Secret, or let the operator keep new ones (spec.auth.oauth2.updateSecret)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _How:
@@ -160,6 +165,8 @@ def _sync(archive: Archive, manifests: Manifests, resource: ImapAccountResource,
                 should_stop=how.should_stop,
                 wait=how.wait,
             )
+        if watcher.rotations:
+            note(f"{resource.ref}: {_ROTATED}")
     except ArchivmailError as error:
         complain(f"{resource.ref}: {error.text}")
         return exit_code_of(error)

@@ -93,6 +93,10 @@ _WORDS: tuple[tuple[re.Pattern[str], Reading], ...] = (
      Reading(Meaning.CREDENTIALS)),
 )  # fmt: skip
 
+# Exchange: "Session invalidated - AccessTokenExpired"; Gmail: "Session expired, please login again", which it says to
+# sessions without a token when their daily quota is used up.
+_EXPIRED = re.compile(r"accesstokenexpired|session invalidated|(session|token) (has |is )?expired", re.IGNORECASE)
+
 _MECHANISM = re.compile(
     r"(mechanism|authenticate|authentication|auth).{0,40}(unsupported|not supported|not allowed|unknown|unavailable"
     r"|not enabled|disabled|invalid)|(unsupported|unknown|unrecognized|invalid).{0,40}(mechanism|auth)",
@@ -109,6 +113,11 @@ def read(code: str | None, text: str) -> Reading:
         return CODES["THROTTLED"]
     found = _first(_STRONGER_THAN_CODES, text) or CODES.get(code or "") or _first(_WORDS, text)
     return found or Reading(Meaning.UNKNOWN)
+
+
+def tells_of_expiry(text: str) -> bool:
+    """Did a session that began with an access token end because the token ran out (trap 90)?"""
+    return _EXPIRED.search(text) is not None
 
 
 def refuses_mechanism(code: str | None, text: str) -> bool:

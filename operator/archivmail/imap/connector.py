@@ -1,10 +1,10 @@
 """Connections for every account of the process: `session.connect` within the limits that its accounts share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archivmail.imap.limits import Limits
-from archivmail.imap.login import TokenSource
+from archivmail.imap.oauth import Rotated, Tokens, unheard
 from archivmail.imap.permits import Permit, Permits
 from archivmail.imap.session import Session, connect
 from archivmail.model.account import Credentials, Endpoint, Origin
@@ -15,27 +15,44 @@ class Connector:
     """Satisfies `sync.ports.Connect`."""
 
     permits: Permits
+    tokens: Tokens = field(default_factory=Tokens)
     limits: Limits = Limits()  # noqa: RUF009 - frozen
-    token: TokenSource | None = None
 
-    def __call__(self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]) -> Session:
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        should_stop: Callable[[], bool],
+        rotated: Rotated = unheard,
+    ) -> Session:
         """Connect as soon as there is a permit; the wait ends when the run should. See `session.connect`."""
         permit = self.permits.take(_origin(endpoint, credentials), should_stop=should_stop)
-        return self._connect(endpoint, credentials, permit, should_stop)
+        return self._connect(endpoint, credentials, permit, should_stop, rotated)
 
     def another(
-        self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        should_stop: Callable[[], bool],
+        rotated: Rotated = unheard,
     ) -> Session | None:
         """A further connection of the same account, or None where it would cost others theirs. Never waits for one."""
         permit = self.permits.try_take(_origin(endpoint, credentials))
-        return None if permit is None else self._connect(endpoint, credentials, permit, should_stop)
+        return None if permit is None else self._connect(endpoint, credentials, permit, should_stop, rotated)
 
     def _connect(
-        self, endpoint: Endpoint, credentials: Credentials, permit: Permit, should_stop: Callable[[], bool]
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        permit: Permit,
+        should_stop: Callable[[], bool],
+        rotated: Rotated,
     ) -> Session:
-        return connect(
-            endpoint, credentials, should_stop=should_stop, limits=self.limits, token=self.token, permit=permit
-        )
+        # The authority of the mail server is believed at the token endpoint too: both are the account's own.
+        tokens = self.tokens.source(credentials, ca_pem=endpoint.ca_pem, should_stop=should_stop, rotated=rotated)
+        return connect(endpoint, credentials, should_stop=should_stop, limits=self.limits, tokens=tokens, permit=permit)
 
 
 def _origin(endpoint: Endpoint, credentials: Credentials) -> Origin:

@@ -21,14 +21,16 @@ _SHORTEST_TRY_S = 2.0
 Address = tuple[int, int, int, tuple[object, ...]]
 
 
-def dial(host: str, port: int, *, limits: Limits, should_stop: Callable[[], bool]) -> socket.socket:
-    """A connected socket. Raises ConnectionLost and Aborted.
+def dial(
+    host: str, port: int, *, limits: Limits, should_stop: Callable[[], bool], setting: str = "spec.host and spec.port"
+) -> socket.socket:
+    """A connected socket. Raises ConnectionLost and Aborted. `setting` says where a person looks for a wrong address.
 
     All addresses of the host share the limit; each gets an equal part of what is left, so that a dead first one does
     not eat it all.
     """
     deadline = time.monotonic() + limits.connect_s
-    addresses = _resolve(host, port, deadline, limits, should_stop)
+    addresses = _resolve(host, port, deadline, limits, should_stop, setting=setting)
     failure: OSError | None = None
     for index, address in enumerate(addresses):
         left = deadline - time.monotonic()
@@ -37,10 +39,12 @@ def dial(host: str, port: int, *, limits: Limits, should_stop: Callable[[], bool
             return _connect(address, time.monotonic() + share, limits, should_stop)
         except OSError as error:
             failure = error
-    raise ConnectionLost(_sentence(host, port, failure)) from failure
+    raise ConnectionLost(_sentence(host, port, failure, setting)) from failure
 
 
-def _resolve(host: str, port: int, deadline: float, limits: Limits, should_stop: Callable[[], bool]) -> list[Address]:
+def _resolve(
+    host: str, port: int, deadline: float, limits: Limits, should_stop: Callable[[], bool], *, setting: str
+) -> list[Address]:
     # getaddrinfo cannot be interrupted, so it waits in a thread of its own that may outlive us by some seconds.
     found: list[Address] = []
     failures: list[OSError | UnicodeError] = []
@@ -61,7 +65,7 @@ def _resolve(host: str, port: int, deadline: float, limits: Limits, should_stop:
         if time.monotonic() >= deadline:
             raise ConnectionLost(f"the address of {host} was not found within {limits.connect_s:g} s; check the DNS")
     if failures:
-        raise ConnectionLost(f"the host name {host} cannot be resolved; check spec.host and the DNS") from failures[0]
+        raise ConnectionLost(f"the host name {host} cannot be resolved; check {setting} and the DNS") from failures[0]
     return found
 
 
@@ -107,14 +111,14 @@ def _watch_the_line(sock: socket.socket, limits: Limits) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.read_s * 1000))
 
 
-def _sentence(host: str, port: int, failure: OSError | None) -> str:
+def _sentence(host: str, port: int, failure: OSError | None, setting: str) -> str:
     where = f"{host}:{port}"
     if failure is None:
-        return f"the host name {host} has no address; check spec.host and the DNS"
+        return f"the host name {host} has no address; check {setting} and the DNS"
     if failure.errno == errno.ECONNREFUSED:
-        return f"nothing listens at {where}; check spec.host and spec.port, or start the server"
+        return f"nothing listens at {where}; check {setting}, or start the server"
     if failure.errno in {errno.ETIMEDOUT, None}:
-        return f"{where} did not answer in time; check spec.host, spec.port and the network"
+        return f"{where} did not answer in time; check {setting} and the network"
     if failure.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
-        return f"there is no route to {where}; check spec.host and the network"
+        return f"there is no route to {where}; check {setting} and the network"
     return f"no connection to {where}: {broken(failure).text}"

@@ -1,7 +1,7 @@
 """What of a server's words may be repeated to people: bounded, printable, without credentials and addresses."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archivmail.model.account import Credentials, Secret
 
@@ -16,6 +16,12 @@ class Excerpts:
     """Cleans the texts of one session."""
 
     credentials: Credentials
+    learned: list[Secret] = field(default_factory=list, repr=False)
+
+    def learn(self, secret: Secret) -> None:
+        """One more secret of this session: a token that was fetched."""
+        if secret not in self.learned:
+            self.learned.append(secret)
 
     def of(self, text: str) -> str:
         """The text as it may be shown; never longer than 200 characters."""
@@ -36,6 +42,7 @@ class Excerpts:
             self.credentials.access_token,
             self.credentials.refresh_token,
             self.credentials.client_secret,
+            *self.learned,
         )
         return [secret.reveal() for secret in held if secret]
 

@@ -2,9 +2,11 @@
 
 import ssl
 
-from archivmail.decide.replies import Meaning, Reading, read
+from archivmail.decide.replies import Meaning, Reading, read, tells_of_expiry
+from archivmail.imap import tls
 from archivmail.imap.excerpts import Excerpts
 from archivmail.imap.replies import Status
+from archivmail.model.account import Mechanism, Secret
 from archivmail.model.errors import (
     ArchivmailError,
     ConnectionLost,
@@ -13,6 +15,8 @@ from archivmail.model.errors import (
     ServerBusy,
     ServerUnsuitable,
     ServerViolation,
+    SessionExpired,
+    TlsRefused,
 )
 from archivmail.model.reasons import Reason
 
@@ -24,6 +28,11 @@ class Faults:
 
     def __init__(self, excerpts: Excerpts) -> None:
         self._excerpts = excerpts
+        self._has_token = excerpts.credentials.mechanism is not Mechanism.PASSWORD
+
+    def learn(self, token: Secret) -> None:
+        """A secret of this session that the credentials do not hold: never to be repeated."""
+        self._excerpts.learn(token)
 
     def said(self, status: Status) -> str:
         """The server's words, cleaned, with their code: `[LIMIT] Rate limit hit`."""
@@ -37,13 +46,13 @@ class Faults:
     def login_refused(self, status: Status) -> ArchivmailError:
         """NO or BAD to LOGIN or AUTHENTICATE: an outage must not look like a wrong password (traps 87 to 91)."""
         reading = read(status.code, status.text)
-        return self._of_session(reading, status) or CredentialsRefused(
-            f"the server refused the user name or the password: {self.said(status)}; correct the Secret"
-        )
+        return self._of_session(reading, status) or self._credentials_refused(status)
 
     def ended(self, status: Status) -> ArchivmailError:
         """The server said BYE."""
         reading = read(status.code, status.text)
+        if self._has_token and tells_of_expiry(status.text):
+            return self._expired(status, reading)
         error = self._of_session(reading, status) if reading.meaning in NO_BYE else None
         return error or ConnectionLost(f"the server ended the session: {self.said(status)}")
 
@@ -53,6 +62,8 @@ class Faults:
         A fault that passes is the command's own: the next folder or message may be readable.
         """
         reading = read(status.code, status.text)
+        if self._has_token and tells_of_expiry(status.text):
+            return self._expired(status, reading)
         return None if reading.meaning is Meaning.PASSING else self._of_session(reading, status)
 
     def folder_refused(self, status: Status, doing: str) -> ArchivmailError:
@@ -89,13 +100,23 @@ class Faults:
                     retry_after=reading.retry_after,
                 )
             case Meaning.CREDENTIALS:
-                return CredentialsRefused(
-                    f"the server refused the user name or the password: {said}; correct the Secret"
-                )
+                return self._credentials_refused(status)
             case Meaning.UNSUITABLE:
                 return ServerUnsuitable(f"the server does not let this account in: {said}; ask who runs the server")
             case _:
                 return None
+
+    def _credentials_refused(self, status: Status) -> CredentialsRefused:
+        what = "access token" if self._has_token else "password"
+        return CredentialsRefused(
+            f"the server refused the user name or the {what}: {self.said(status)}; correct the Secret"
+        )
+
+    def _expired(self, status: Status, reading: Reading) -> SessionExpired:
+        return SessionExpired(
+            f"the server ended the session: {self.said(status)}; it is tried again by itself",
+            retry_after=reading.retry_after,
+        )
 
 
 def violation(what: str) -> ServerViolation:
@@ -112,8 +133,10 @@ def too_large(limit: int) -> ServerViolation:
     )
 
 
-def broken(error: OSError) -> ConnectionLost:
+def broken(error: OSError) -> ConnectionLost | TlsRefused:
     """A connection that broke, in words without the numbers of the operating system."""
+    if tls.asks_for_a_certificate(error):
+        return tls.wants_a_certificate()
     if isinstance(error, ssl.SSLError):
         what = "the encrypted connection to the server broke"
     else:

@@ -6,45 +6,72 @@ One attempt a run (lock-out): a second way is tried only when the server refused
 import binascii
 import imaplib
 import json
-from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from archivmail.decide.replies import Meaning, read, refuses_mechanism
 from archivmail.imap.faults import violation
 from archivmail.imap.replies import Status
 from archivmail.imap.wire import Client
 from archivmail.model.account import Credentials, Mechanism, Secret
-from archivmail.model.errors import ArchivmailError, SecretMissing, ServerUnsuitable
+from archivmail.model.errors import ArchivmailError, CredentialsRefused, SecretMissing, ServerUnsuitable
 from archivmail.model.reasons import Reason
 
-TokenSource = Callable[[Credentials], Secret]
-"""Gives a valid access token; asked right before it is used (trap 90)."""
+
+class TokenSource(Protocol):
+    """Access tokens for one login; asked right before it (trap 90)."""
+
+    def token(self) -> Secret:
+        """One that is believed to be valid."""
+        ...
+
+    def renewed(self) -> Secret | None:
+        """Another one, for the server refused the last; None when there is none, or the last was new already."""
+        ...
+
+    def discard(self) -> None:
+        """The last one has run out, whatever was believed: the next login gets another one."""
+        ...
 
 
-def log_in(client: Client, credentials: Credentials, token: TokenSource | None = None) -> None:
-    """Raises CredentialsRefused, ServerUnsuitable, SecretMissing, ServerBusy, ConnectionLost, ServerViolation."""
+class HeldToken:
+    """The access token of the Secret itself. Satisfies TokenSource."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def token(self) -> Secret:
+        if self._credentials.access_token:
+            return self._credentials.access_token
+        raise SecretMissing(
+            "the Secret holds no accessToken, and not what is needed to fetch one; put an accessToken there, or"
+            " clientId and refreshToken, and set spec.auth.oauth2.tokenURL",
+            reason=Reason.SECRET_KEY_MISSING,
+        )
+
+    def renewed(self) -> None:
+        """Nobody can renew it but a person."""
+
+    def discard(self) -> None:
+        """It stays in the Secret."""
+
+
+def log_in(client: Client, credentials: Credentials, tokens: TokenSource) -> None:
+    """Raises CredentialsRefused, ServerUnsuitable, SecretMissing, ServerBusy, ConnectionLost, ServerViolation.
+
+    For OAuth also what fetching a token raises, and SessionExpired.
+    """
     try:
         match credentials.mechanism:
             case Mechanism.PASSWORD:
                 _with_password(client, credentials)
             case Mechanism.XOAUTH2:
-                _with_token(client, credentials, "XOAUTH2", token or held_token)
+                _with_token(client, credentials, "XOAUTH2", tokens)
             case Mechanism.OAUTH_BEARER:
-                _with_token(client, credentials, "OAUTHBEARER", token or held_token)
+                _with_token(client, credentials, "OAUTHBEARER", tokens)
     except (imaplib.IMAP4.error, binascii.Error, UnicodeError):
         # Their texts may hold what was sent, so they are not even kept as the cause.
         raise violation("answered the login in a way that cannot be read") from None
-
-
-def held_token(credentials: Credentials) -> Secret:
-    """The access token of the Secret itself. Raises SecretMissing."""
-    if credentials.access_token:
-        return credentials.access_token
-    raise SecretMissing(
-        "the Secret holds no accessToken, and fetching one with a refreshToken is not supported yet; "
-        "put a valid accessToken into the Secret",
-        reason=Reason.SECRET_KEY_MISSING,
-    )
 
 
 # --- with a password -------------------------------------------------------------------------------------------------
@@ -102,18 +129,28 @@ def _no_way_in(client: Client) -> ServerUnsuitable:
 # --- with a token ----------------------------------------------------------------------------------------------------
 
 
-def _with_token(client: Client, credentials: Credentials, mechanism: str, token: TokenSource) -> None:
+def _with_token(client: Client, credentials: Credentials, mechanism: str, tokens: TokenSource) -> None:
+    """One attempt, and a second one with a new token when the server refused one that was believed to be valid."""
     if f"AUTH={mechanism}" not in client.wire.capabilities:
         raise ServerUnsuitable(f"the server does not offer AUTH={mechanism}; choose another way in spec.auth.mechanism")
-    bearer = token(credentials).reveal()
+    refusal = _present(client, credentials, mechanism, tokens.token())
+    if refusal is not None and isinstance(refusal.error, CredentialsRefused):
+        another = tokens.renewed()
+        if another is not None:
+            refusal = _present(client, credentials, mechanism, another)
+    if refusal is not None:
+        raise refusal.error
+
+
+def _present(client: Client, credentials: Credentials, mechanism: str, token: Secret) -> "_Refusal | None":
+    client.wire.faults.learn(token)
+    bearer = token.reveal()
     if mechanism == "XOAUTH2":
         first, last = f"user={credentials.username}\1auth=Bearer {bearer}\1\1", b""
     else:
         who = credentials.username.replace("=", "=3D").replace(",", "=2C")
         first, last = f"n,a={who},\1auth=Bearer {bearer}\1\1", b"\1"  # RFC 7628 §3.1, §3.2.3
-    refusal = _authenticate(client, mechanism, _Once(first.encode(), last))
-    if refusal is not None:
-        raise refusal.error
+    return _authenticate(client, mechanism, _Once(first.encode(), last))
 
 
 class _Once:

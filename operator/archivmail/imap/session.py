@@ -15,13 +15,13 @@ from archivmail.imap.faults import Faults, broken, violation
 from archivmail.imap.fetching import Fetching
 from archivmail.imap.limits import Limits
 from archivmail.imap.listing import Listing
-from archivmail.imap.login import TokenSource, log_in
+from archivmail.imap.login import HeldToken, TokenSource, log_in
 from archivmail.imap.opened import Opened
 from archivmail.imap.permits import Permit
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.wire import Client
 from archivmail.model.account import Credentials, Endpoint, Origin, TlsMode
-from archivmail.model.errors import ArchivmailError, FolderRefused, ServerBusy, TlsRefused
+from archivmail.model.errors import ArchivmailError, FolderRefused, ServerBusy, SessionExpired, TlsRefused
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.message import FetchedMessage, Refused, Sighting
 from archivmail.model.reasons import Reason
@@ -36,15 +36,16 @@ def connect(
     *,
     should_stop: Callable[[], bool],
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    token: TokenSource | None = None,
+    tokens: TokenSource | None = None,
     permit: Permit | None = None,
 ) -> "Session":
     """Connect, start TLS as asked, and log in once.
 
     Raises CredentialsRefused, SecretMissing, TlsRefused, ServerUnsuitable, ConnectionLost, ServerBusy, ServerViolation
-    and Aborted. `token` gives access tokens for OAuth; without it the one in the credentials is used.
-    `permit` is given back when the session ends or does not begin.
+    and Aborted; for OAuth also SpecInvalid and SessionExpired. `tokens` gives access tokens; without it the one in the
+    credentials is used. `permit` is given back when the session ends or does not begin.
     """
+    tokens = tokens or HeldToken(credentials)
     faults = Faults(Excerpts(credentials))
     heard: list[Status] = []
     with _released_on_failure(permit):
@@ -52,10 +53,12 @@ def connect(
         try:
             _encrypt(client, endpoint)
             if client.wire.state != "AUTH":  # PREAUTH needs no login
-                log_in(client, credentials, token)
-            return Session(client, endpoint, credentials, limits, faults, permit=permit)
-        except BaseException:
+                log_in(client, credentials, tokens)
+            return Session(client, endpoint, credentials, limits, faults, tokens=tokens, permit=permit)
+        except BaseException as error:
             client.wire.shutdown()
+            if isinstance(error, SessionExpired):
+                tokens.discard()
             raise
 
 
@@ -114,11 +117,13 @@ class Session:
         limits: Limits,
         faults: Faults,
         *,
+        tokens: TokenSource,
         permit: Permit | None = None,
     ) -> None:
         self._origin = Origin(endpoint.host, endpoint.port, credentials.username)
         self._limits = limits
         self._faults = faults
+        self._tokens = tokens
         self._permit = permit
         self._stream = client.wire.stream
         self._alerts: dict[str, None] = {}
@@ -201,9 +206,11 @@ class Session:
             yield
         except FolderRefused:
             raise
-        except BaseException:
+        except BaseException as error:
             self._is_usable = False
             self._stream.close()
+            if isinstance(error, SessionExpired):
+                self._tokens.discard()
             with _released_on_failure(self._permit):
                 raise
 

@@ -107,7 +107,8 @@ class Stream:
         self._start = self._end = 0
         self._end = self._receive(self._view)
 
-    def _receive(self, view: memoryview) -> int:
+    def some(self, view: memoryview) -> int:
+        """Receive into `view` what comes next; 0 at the end. Not for use beside the methods that buffer."""
         waiting_since = time.monotonic()
         if waiting_since - self._asked_at > _ASK_EVERY_S:
             self._ask(waiting_since)
@@ -128,10 +129,14 @@ class Stream:
                 raise ConnectionLost(
                     f"the server was silent for {self._limits.read_s:g} s; it is tried again by itself"
                 )
-        if not count:
-            raise ConnectionLost("the server closed the connection; it is tried again by itself")
         self.received += count
         self._keep_pace(count, time.monotonic() - waiting_since)
+        return count
+
+    def _receive(self, view: memoryview) -> int:
+        count = self.some(view)
+        if not count:
+            raise ConnectionLost("the server closed the connection; it is tried again by itself")
         return count
 
     def _ask(self, now: float) -> None:

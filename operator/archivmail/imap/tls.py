@@ -1,6 +1,7 @@
 """TLS as the account asks for it, and one clear sentence for each way in which it can be refused."""
 
 import ssl
+from dataclasses import dataclass
 
 from archivmail.model.account import Endpoint
 from archivmail.model.errors import ArchivmailError, ConnectionLost, TlsRefused
@@ -41,39 +42,65 @@ def context_for(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def refusal(error: ssl.SSLError | ssl.CertificateError, endpoint: Endpoint) -> ArchivmailError:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Whom a sentence is about, and what sets its address."""
+
+    who: str
+    another_port: str
+    another_name: str
+
+
+MAIL_SERVER = Side(
+    "the server",
+    "set spec.tls.mode to StartTLS, or spec.port to the port for TLS (993)",
+    "correct spec.host, or set spec.tls.serverName to the name in the certificate",
+)
+TOKEN_ENDPOINT = Side(
+    "the token endpoint", "correct spec.auth.oauth2.tokenURL", "correct the host in spec.auth.oauth2.tokenURL"
+)
+
+
+def refusal(error: ssl.SSLError | ssl.CertificateError, endpoint: Endpoint, of: Side = MAIL_SERVER) -> ArchivmailError:
     """The error of a handshake that failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsRefused(_certificate_sentence(error.verify_code, error.verify_message, endpoint))
+        return TlsRefused(_certificate_sentence(error.verify_code, error.verify_message, endpoint, of))
     reason = getattr(error, "reason", None) or ""
     if reason in _NO_TLS_THERE:
-        return TlsRefused(
-            f"the server does not speak TLS on port {endpoint.port} from the first byte; "
-            "set spec.tls.mode to StartTLS, or spec.port to the port for TLS (993)"
-        )
+        return TlsRefused(f"{of.who} does not speak TLS on port {endpoint.port} from the first byte; {of.another_port}")
     if reason in _NO_COMMON_GROUND:
-        return TlsRefused("the server offers no TLS 1.2 or newer with a safe cipher; it must be updated")
-    if "ALERT" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason):
-        return TlsRefused("the server asks for a client certificate, which archivmail does not have")
-    return ConnectionLost("the TLS handshake with the server broke off; it is tried again by itself")
+        return TlsRefused(f"{of.who} offers no TLS 1.2 or newer with a safe cipher; it must be updated")
+    if asks_for_a_certificate(error):
+        return wants_a_certificate(of)
+    return ConnectionLost(f"the TLS handshake with {of.who} broke off; it is tried again by itself")
 
 
-def _certificate_sentence(code: int, message: str, endpoint: Endpoint) -> str:
+def asks_for_a_certificate(error: OSError) -> bool:
+    """The server ended the connection because no client certificate came.
+
+    TLS 1.3 tells only after the handshake (RFC 8446 §4.4.2.4), with the first octets that are read.
+    """
+    reason = getattr(error, "reason", None) or ""
+    return isinstance(error, ssl.SSLError) and "ALERT" in reason and ("CERT" in reason or "UNKNOWN_CA" in reason)
+
+
+def wants_a_certificate(of: Side = MAIL_SERVER) -> TlsRefused:
+    return TlsRefused(f"{of.who} asks for a client certificate, which archivmail does not have; it must not ask")
+
+
+def _certificate_sentence(code: int, message: str, endpoint: Endpoint, of: Side) -> str:
     name = endpoint.server_name or endpoint.host
     if code == _EXPIRED:
-        return "the server's certificate has expired; it must be renewed on the server"
+        return f"the certificate of {of.who} has expired; it must be renewed there"
     if code == _NOT_YET_VALID:
-        return "the server's certificate is not yet valid; check the clocks of the server and of this machine"
+        return f"the certificate of {of.who} is not yet valid; check the clocks there and of this machine"
     if code in _WRONG_NAME:
-        return (
-            f"the server's certificate is not for {name}; "
-            "correct spec.host, or set spec.tls.serverName to the name in the certificate"
-        )
+        return f"the certificate of {of.who} is not for {name}; {of.another_name}"
     if code in _UNKNOWN_AUTHORITY:
         return (
-            "the server's certificate is signed by an unknown authority; "
+            f"the certificate of {of.who} is signed by an unknown authority; "
             "name a Secret with the authority's certificate in spec.tls.caSecretRef"
         )
     if code in _WEAK:
-        return "the server's certificate uses a key or signature that is too weak; it must be renewed on the server"
-    return f"the server's certificate cannot be trusted ({message}); it must be replaced on the server"
+        return f"the certificate of {of.who} has a key or signature that is too weak; it must be renewed there"
+    return f"the certificate of {of.who} cannot be trusted ({message}); it must be replaced there"

@@ -3,8 +3,10 @@
 The thread of the run writes, the event loop reads; both only replace whole values.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from archivmail.model.account import Rotation
 from archivmail.model.message import Stored
 from archivmail.model.outcome import Progress
 from archivmail.model.status import AccountStatus, MessagesStatus
@@ -15,8 +17,10 @@ from archivmail.sync.ports import Watcher
 class RunWatcher:
     """Satisfies sync.ports.Watcher: passes everything on and remembers how far the run is."""
 
-    def __init__(self, inner: Watcher) -> None:
+    def __init__(self, inner: Watcher, rotated: Callable[[Rotation], None] = lambda _: None) -> None:
+        """`rotated` is called in the thread of the run."""
         self._inner = inner
+        self._rotated = rotated
         self._stored = 0
         self.durable = 0
         """Placements that a checkpoint has made durable. Status may lag, never lead (design §1.5)."""
@@ -36,9 +40,12 @@ class RunWatcher:
     def imap_failed(self, stage: str, reason: str) -> None:
         self._inner.imap_failed(stage, reason)
 
-    def archive_written(self, seconds: float, octets: int) -> None:
+    def archive_written(self, seconds: float) -> None:
         self.durable = self._stored
-        self._inner.archive_written(seconds, octets)
+        self._inner.archive_written(seconds)
+
+    def token_rotated(self, rotation: Rotation) -> None:
+        self._rotated(rotation)
 
 
 def during(begun: AccountStatus, watcher: RunWatcher) -> AccountStatus:

@@ -1,7 +1,9 @@
 """What the Secrets of an account mean: pure functions from their data to credentials and an endpoint.
 
 Keys, as in Secrets of the type kubernetes.io/basic-auth: `username`, `password`. OAuth: `username` and `accessToken`,
-or `username`, `clientId`, `clientSecret` (optional) and `refreshToken`.
+or `username`, `clientId`, `clientSecret` (optional) and `refreshToken`, or `username`, `clientId` and `clientSecret`
+where the client itself is let in (an application of Microsoft 365). What can be fetched is fetched: an `accessToken`
+beside it is not looked at.
 
 `echo alice | base64` leaves a line break at the end, the commonest mistake with Secrets. One such line break is taken
 from `username` and `clientId`, which never have one. Passwords and tokens are taken exactly as they are, because what
@@ -36,29 +38,33 @@ def credentials(spec: AccountSpec, data: Data) -> Credentials:
     if spec.mechanism is Mechanism.PASSWORD:
         return Credentials(mechanism=spec.mechanism, username=username, password=_secret(name, data, PASSWORD))
     access_token = _secret(name, data, ACCESS_TOKEN) if data.get(ACCESS_TOKEN) else None
-    if not data.get(REFRESH_TOKEN):
+    # RFC 6749 §6; without a refresh token the client itself may be what is let in (§4.4).
+    grant = next((key for key in (REFRESH_TOKEN, CLIENT_SECRET) if data.get(key)), None)
+    if grant is None or spec.token_url is None:
         if access_token is None:
-            raise _missing(
-                f"the Secret {name} has neither {ACCESS_TOKEN} nor {REFRESH_TOKEN}; add {ACCESS_TOKEN}, or {CLIENT_ID}"
-                f" and {REFRESH_TOKEN}"
-            )
+            raise _no_token(name, grant)
         return Credentials(mechanism=spec.mechanism, username=username, access_token=access_token)
-    if spec.token_url is None:
-        if access_token is not None:
-            return Credentials(mechanism=spec.mechanism, username=username, access_token=access_token)
-        raise _missing(
-            f"the Secret {name} has a {REFRESH_TOKEN} but nothing says where to use it; set"
-            " spec.auth.oauth2.tokenURL to the provider's token endpoint"
-        )
     return Credentials(
         mechanism=spec.mechanism,
         username=username,
         access_token=access_token,
         client_id=_identifier(name, data, CLIENT_ID),
         client_secret=_secret(name, data, CLIENT_SECRET) if data.get(CLIENT_SECRET) else None,
-        refresh_token=_secret(name, data, REFRESH_TOKEN),
+        refresh_token=_secret(name, data, REFRESH_TOKEN) if data.get(REFRESH_TOKEN) else None,
         token_url=spec.token_url,
         scopes=spec.scopes,
+    )
+
+
+def _no_token(name: str, grant: str | None) -> SecretMissing:
+    if grant is None:
+        return _missing(
+            f"the Secret {name} has neither {ACCESS_TOKEN} nor {REFRESH_TOKEN}; add {ACCESS_TOKEN}, or {CLIENT_ID}"
+            f" and {REFRESH_TOKEN}"
+        )
+    return _missing(
+        f"the Secret {name} has a {grant} but nothing says where to use it; set"
+        " spec.auth.oauth2.tokenURL to the provider's token endpoint"
     )
 
 

@@ -89,6 +89,14 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Rotation:
+    """The provider gave a new refresh token in place of the one that was used (RFC 6749 §6)."""
+
+    used: Secret
+    given: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Whose UIDs these are: UIDs of another host, port or user have nothing in common with them."""
 
@@ -133,6 +141,7 @@ class AccountSpec:
     mechanism: Mechanism = Mechanism.PASSWORD
     token_url: str | None = None
     scopes: tuple[str, ...] = ()
+    update_secret: bool = False
     interval: timedelta = timedelta(minutes=10)
     timeout: timedelta = timedelta(minutes=30)
     suspend: bool = False

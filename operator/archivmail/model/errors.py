@@ -9,6 +9,7 @@ ArchivmailError
 │   └── ServerUnsuitable the server cannot do what the resource asks for
 ├── NeedsTime           it may work later; `retry_after` carries the server's hint
 │   ├── ConnectionLost  no connection, or it broke
+│   ├── SessionExpired  the server ended the session because its access token ran out
 │   ├── ServerBusy      throttled, over quota, too many connections
 │   ├── ArchiveUnavailable  the store or the catalog cannot be read or written now
 │   └── RunInProgress   another process is archiving this account
@@ -72,6 +73,12 @@ class NeedsTime(ArchivmailError):
 
 
 class ConnectionLost(NeedsTime):
+    reason = Reason.CONNECTION_FAILED
+
+
+class SessionExpired(NeedsTime):
+    """The session lived as long as its access token; with another token it goes on at once."""
+
     reason = Reason.CONNECTION_FAILED
 
 

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from archivmail import __version__
-from archivmail.model.account import AccountRef
+from archivmail.model.account import AccountRef, Rotation
 from archivmail.model.message import Stored
 from archivmail.model.outcome import AccountOutcome, MessageCounts, Progress, Result
 from archivmail.model.reasons import Reason
@@ -117,6 +117,7 @@ class Metrics:
 
     def message_stored(self, size: int, stored: Stored) -> None:
         self._fetched_bytes.inc(size)
+        self._stored_bytes.inc(stored.stored_bytes)
         if stored.is_new_placement:
             self._archived.inc()
         if stored.is_new_placement and not stored.is_new_content:
@@ -129,9 +130,11 @@ class Metrics:
         known_stage = stage if stage in STAGES else OTHER
         self._imap_errors.labels(known_stage, str(reason) if str(reason) in REASONS else OTHER).inc()
 
-    def archive_written(self, seconds: float, octets: int) -> None:
+    def archive_written(self, seconds: float) -> None:
         self._archive_write.observe(seconds)
-        self._stored_bytes.inc(octets)
+
+    def token_rotated(self, rotation: Rotation) -> None:
+        """Told by an Event; no number."""
 
     # --- exposition --------------------------------------------------------------------------------------------------
 

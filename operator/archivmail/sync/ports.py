@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from archivmail.model.account import AccountRef, Credentials, Endpoint, Origin
+from archivmail.model.account import AccountRef, Credentials, Endpoint, Origin, Rotation
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry, Snapshot
 from archivmail.model.message import ContentId, FetchedMessage, Refused, Sighting, Stored
 from archivmail.model.notices import AuditEvent
@@ -17,7 +17,8 @@ from archivmail.model.uidset import Uid, UidSet, UidValidity
 class MailServer(Protocol):
     """One authenticated session. Not thread-safe. Raises NeedsTime errors when the session is lost.
 
-    After ConnectionLost, ServerBusy, ServerViolation or Aborted the session is closed and must not be used again.
+    After ConnectionLost, SessionExpired, ServerBusy, ServerViolation or Aborted the session is closed and must not be
+    used again.
     """
 
     @property
@@ -70,8 +71,18 @@ class MailServer(Protocol):
 class Connect(Protocol):
     """Connect and log in once. Raises CredentialsRefused, TlsRefused, ServerUnsuitable, ConnectionLost, ServerBusy."""
 
-    def __call__(self, endpoint: Endpoint, credentials: Credentials, *, should_stop: Callable[[], bool]) -> MailServer:
-        """`should_stop` is asked while waiting and between messages; when true the session raises Aborted."""
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        should_stop: Callable[[], bool],
+        rotated: Callable[[Rotation], None],
+    ) -> MailServer:
+        """`should_stop` is asked while waiting and between messages; when true the session raises Aborted.
+
+        `rotated` hears of a new refresh token, at once and in the calling thread.
+        """
         ...
 
 
@@ -90,7 +101,7 @@ class AccountArchive(Protocol):
         ...
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
-        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Durable with the next checkpoint.
+        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Committed at once.
 
         UIDVALIDITY 0 (unknown) has one epoch for each folder and origin: it is given again when it is there.
         """
@@ -140,11 +151,8 @@ class AccountArchive(Protocol):
     @property
     def unsaved_messages(self) -> int: ...
 
-    def checkpoint(self) -> int:
-        """Make everything since the last checkpoint durable; the octets that this took in the archive.
-
-        On ArchiveUnavailable nothing of it counts.
-        """
+    def checkpoint(self) -> None:
+        """Make everything since the last checkpoint durable. On ArchiveUnavailable nothing of it counts."""
         ...
 
     def record(self, event: AuditEvent) -> None:
@@ -176,7 +184,11 @@ class Watcher(Protocol):
 
     def imap_failed(self, stage: str, reason: str) -> None: ...
 
-    def archive_written(self, seconds: float, octets: int) -> None: ...
+    def archive_written(self, seconds: float) -> None: ...
+
+    def token_rotated(self, rotation: Rotation) -> None:
+        """The refresh token that the Secret holds has a successor, which only this process knows."""
+        ...
 
 
 Clock = Callable[[], datetime]

@@ -124,6 +124,14 @@ def test_a_refresh_token_comes_with_its_client_and_its_endpoint():
     assert credentials(REFRESH, data | {"accessToken": b"t"}) == replace(expected, access_token=Secret("t"))
 
 
+def test_a_client_may_come_without_a_refresh_token():
+    """RFC 6749 §4.4: an application that is let in by itself."""
+    data = {"username": b"alice", "clientId": b"app", "clientSecret": b"s"}
+    found = credentials(REFRESH, data)
+    assert (found.client_id, found.client_secret, found.refresh_token) == ("app", Secret("s"), None)
+    assert found.token_url == REFRESH.token_url
+
+
 def test_a_refresh_token_without_endpoint_does_not_spoil_an_access_token():
     """The spec asks for no renewal, so none is tried."""
     data = {"username": b"alice", "accessToken": b"t", "refreshToken": b"r"}

@@ -3,6 +3,5 @@
 from .conversation import Conversation, CutError
 from .served import Folder, Message, sample
 from .server import ScriptedServer
-from .transcript import Transcript
 
-__all__ = ["Conversation", "CutError", "Folder", "Message", "ScriptedServer", "Transcript", "sample"]
+__all__ = ["Conversation", "CutError", "Folder", "Message", "ScriptedServer", "sample"]
