@@ -6,12 +6,20 @@ is made durable first, and the outcome says how far it got. `run` raises only fo
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from archivmail.decide.fetching import UpToDate
 from archivmail.decide.selection import Selection, select, unmatched
 from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint
-from archivmail.model.errors import Aborted, ArchiveUnavailable, ArchivmailError, FolderRefused, NeedsTime, NeedsUser
+from archivmail.model.errors import (
+    Aborted,
+    ArchiveUnavailable,
+    ArchivmailError,
+    FolderRefused,
+    NeedsTime,
+    NeedsUser,
+    SessionExpired,
+)
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.notices import AuditEvent
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
@@ -21,6 +29,10 @@ from archivmail.sync.gathering import Surroundings, checkpoint
 from archivmail.sync.measure import Measured
 from archivmail.sync.ports import AccountArchive, Clock, Connect, MailServer, OpenAccount, Watcher
 from archivmail.sync.tally import Tally
+
+SHORTEST_SESSION = timedelta(minutes=5)
+"""Access tokens live for an hour or so, and a first sync for longer: each session that lasted may have a successor in
+the same run. One that ends sooner, and not for the first time, has another trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,8 @@ class _Run:
         self._result: Result | None = None
         self._selection = Selection((), 0)
         self._passed: dict[FolderName, FolderOutcome] = {}
+        self._finished: set[FolderName] = set()
+        self._reconnected_at: datetime | None = None
         self._missing: list[FolderOutcome] = []
         self._alerts: tuple[str, ...] = ()
 
@@ -91,7 +105,7 @@ class _Run:
     ) -> tuple[FolderOutcome, ...]:
         """Run the session; every selected folder is in the answer, those not reached as their last pass left them."""
         try:
-            self._session(archive, connect)
+            self._sessions(archive, connect)
         except ArchivmailError as error:
             self.fail(error, is_timeout=is_timeout())
         try:
@@ -103,9 +117,26 @@ class _Run:
         rest = [reached.get(folder.name) or unvisited(folder, archive) for folder in self._selection.selected]
         return (*rest, *self._missing)
 
+    def _sessions(self, archive: AccountArchive, connect: Connect) -> None:
+        """One session, and another one where its access token ran out on the way (trap 90)."""
+        while True:
+            try:
+                return self._session(archive, connect)
+            except SessionExpired as error:
+                now = self._clock()
+                if self._reconnected_at is not None and now - self._reconnected_at < SHORTEST_SESSION:
+                    raise
+                self._reconnected_at = now
+                self._watcher.imap_failed(self._stage, error.reason)
+
     def _session(self, archive: AccountArchive, connect: Connect) -> None:
         self._stage = "login"
-        server = connect(self._job.endpoint, self._job.credentials, should_stop=self._is_over)
+        server = connect(
+            self._job.endpoint,
+            self._job.credentials,
+            should_stop=self._is_over,
+            rotated=self._watcher.token_rotated,
+        )
         try:
             self._select(server)
             self._stage = "status"
@@ -113,9 +144,11 @@ class _Run:
             self._stage = "fetch"
             around = Surroundings(server, archive, self._watcher, self._clock, self._tally)
             for folder in self._selection.selected:
-                self._visit(folder, snapshots.get(folder.name), around)
+                if folder.name not in self._finished:
+                    self._visit(folder, snapshots.get(folder.name), around)
+                    self._finished.add(folder.name)
         finally:
-            self._alerts = server.alerts
+            self._alerts = tuple(dict.fromkeys((*self._alerts, *server.alerts)))
             server.close()
 
     def _select(self, server: MailServer) -> None:
@@ -138,7 +171,8 @@ class _Run:
         if isinstance(step, UpToDate):  # STATUS alone shows that nothing can have changed: no EXAMINE
             self._passed[folder.name] = outcome_of_state(folder, step.state)
         else:
-            self._passed[folder.name] = self._pass_over(folder, around)
+            before = self._passed.get(folder.name)  # left by a session whose token ran out in this folder
+            self._passed[folder.name] = _joined(before, self._pass_over(folder, around))
         self._tally.folders_done += 1
         self._watcher.progressed(self._tally.progress)
 
@@ -156,7 +190,7 @@ class _Run:
         except ArchivmailError:
             reached_until_now = the_pass.outcome()
             if reached_until_now is not None:
-                self._passed[folder.name] = reached_until_now
+                self._passed[folder.name] = _joined(self._passed.get(folder.name), reached_until_now)
             raise
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -219,6 +253,13 @@ class _Run:
         except ArchivmailError:
             if outcome.failure is None:
                 raise
+
+
+def _joined(before: FolderOutcome | None, after: FolderOutcome) -> FolderOutcome:
+    """Two passes over one folder in one run, told as one."""
+    if before is None:
+        return after
+    return replace(after, added=before.added + after.added, reset_from=after.reset_from or before.reset_from)
 
 
 def _failure(error: ArchivmailError, stage: str) -> Failure:
