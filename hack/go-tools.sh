@@ -7,6 +7,7 @@ source "$(dirname "$0")/cache.sh"
 TOOLS=(
   "helm helm.sh/helm/v4/cmd/helm v4.3.1"
   "kubeconform github.com/yannh/kubeconform/cmd/kubeconform v0.8.0"
+  "versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0" # S3 over a directory
 )
 
 need_go

@@ -110,6 +110,7 @@ def operator(settings: "Settings") -> int:
             archive_ready=lambda: _require_archive(archive),
             drain_index=lambda should_stop: archive.drain_index(should_stop=should_stop),
             index_backlog=archive.index_backlog,
+            last_verification=lambda: _verified(archive),
             metrics=Metrics(),
             clock=utc_now,
         )
@@ -119,6 +120,11 @@ def operator(settings: "Settings") -> int:
 def _require_archive(archive: Archive) -> None:
     """Raises ArchiveUnavailable when the catalog does not answer."""
     archive.accounts()
+
+
+def _verified(archive: Archive) -> tuple[datetime, int] | None:
+    last = archive.last_verification()
+    return (last.at, last.damaged) if last else None
 
 
 def _keep_status(

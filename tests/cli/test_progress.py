@@ -52,7 +52,7 @@ def test_every_watcher_is_one_that_a_run_accepts(quiet: bool) -> None:
     watcher: Watcher = watcher_for("team-a/alice", quiet=quiet)
     watcher.progressed(progress(1, 1))
     watcher.imap_failed("fetch", "MessageRefused")
-    watcher.archive_written(0.1)
+    watcher.archive_written(0.1, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,4 +1,4 @@
-"""The contract of a correct mail server on the scripted server and on Dovecot."""
+"""The contract of a correct mail server on the scripted server, on Dovecot and on Cyrus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from archivmail.model.account import Credentials, Endpoint, Mechanism, Secret, TlsMode
 from archivmail.model.foldernames import encode
 from tests.contracts.mailserver_contract import MailServerContract, ServedMailbox
+from tests.servers.fixtures import Mailbox
 from tests.servers.scripted import Folder, Message, ScriptedServer
 
 if TYPE_CHECKING:
@@ -44,23 +45,46 @@ class TestScriptedServer(MailServerContract):
             )
 
 
-@pytest.mark.servers
-class TestDovecot(MailServerContract):
+class RealServer(MailServerContract):
     """A real one, in each way of TLS."""
 
+    @pytest.fixture
+    def real(self) -> Mailbox:
+        raise NotImplementedError
+
     @pytest.fixture(params=list(TlsMode))
-    def mailbox(self, request: pytest.FixtureRequest, dovecot: Dovecot) -> ServedMailbox:
-        password = dovecot.add_user("alice")
+    def mailbox(self, request: pytest.FixtureRequest, real: Mailbox) -> ServedMailbox:
+        server, user = real.server, real.user
         for name in self.names[1:]:
-            dovecot.create_folder("alice", name)
-        endpoint = Endpoint(dovecot.host, dovecot.port, request.param, ca_pem=dovecot.ca_pem)
+            server.create_folder(user, name)
+        endpoint = Endpoint(server.host, server.port, request.param, ca_pem=server.ca_pem)
         if request.param is TlsMode.IMPLICIT:
-            endpoint = replace(endpoint, port=dovecot.tls_port)
+            endpoint = replace(endpoint, port=server.tls_port)
         return ServedMailbox(
             endpoint=endpoint,
-            credentials=Credentials(Mechanism.PASSWORD, "alice", Secret(password)),
-            append=lambda name, messages: dovecot.bulk_append("alice", name, messages),
-            octets=lambda name: dovecot.messages("alice", name),
-            expunge=lambda name, uids: dovecot.expunge("alice", name, uids),
-            state=lambda name: dovecot.state("alice", name),
+            credentials=Credentials(Mechanism.PASSWORD, user, Secret(real.password)),
+            append=lambda name, messages: server.bulk_append(user, name, messages),
+            octets=lambda name: server.messages(user, name),
+            expunge=lambda name, uids: server.expunge(user, name, uids),
+            state=lambda name: server.state(user, name),
         )
+
+
+@pytest.mark.servers
+class TestDovecot(RealServer):
+    """Debian's Dovecot."""
+
+    @pytest.fixture
+    def real(self, dovecot: Dovecot) -> Mailbox:
+        return Mailbox(dovecot, "alice", dovecot.add_user("alice"))
+
+
+@pytest.mark.servers
+class TestCyrus(RealServer):
+    """Debian's Cyrus: EMAILID, no name with a quotation mark, FLAGS before the octets."""
+
+    names = ("INBOX", "Sent", "旅行", "a&b [c")
+
+    @pytest.fixture
+    def real(self, cyrus_mailbox: Mailbox) -> Mailbox:
+        return cyrus_mailbox

@@ -158,13 +158,20 @@ def test_counters_stand_at_zero_from_the_start(metrics: Metrics) -> None:
 
 def test_a_further_sighting_is_archived_without_new_octets(metrics: Metrics) -> None:
     """And a placement that was there already counts for nothing but its download."""
-    metrics.message_stored(100, Stored(ContentId(bytes(32)), True, True, 60))
-    metrics.message_stored(100, Stored(ContentId(bytes(32)), False, True, 5))
-    metrics.message_stored(100, Stored(ContentId(bytes(32)), False, False, 0))
+    metrics.message_stored(100, Stored(ContentId(bytes(32)), True, True))
+    metrics.message_stored(100, Stored(ContentId(bytes(32)), False, True))
+    metrics.message_stored(100, Stored(ContentId(bytes(32)), False, False))
 
     assert 2 == value(metrics, "messages_archived_total")
     assert 1 == value(metrics, "messages_deduplicated_total")
     assert 300 == value(metrics, "fetched_bytes_total")
+
+
+def test_octets_are_counted_once_they_are_durable(metrics: Metrics) -> None:
+    """The archive tells them with each checkpoint."""
+    metrics.archive_written(0.1, 60)
+    metrics.archive_written(0.2, 5)
+
     assert 65 == value(metrics, "stored_bytes_total")
 
 
@@ -178,7 +185,7 @@ def test_labels_come_from_closed_sets(metrics: Metrics) -> None:
 
 def test_threads_count_together(metrics: Metrics) -> None:
     """Eight runs at once lose no message."""
-    stored = Stored(ContentId(bytes(32)), is_new_content=True, is_new_placement=True, stored_bytes=1)
+    stored = Stored(ContentId(bytes(32)), is_new_content=True, is_new_placement=True)
 
     def archive() -> None:
         for _ in range(1000):

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from .binaries import find_program
 from .certificates import LOOPBACK_NAMES, authority_of_this_run
 from .dovecot_config import DovecotConfig
-from .imap_session import ImapSession
+from .imap_session import ImapSession, PreauthSession
 from .mailboxes import Mailboxes
 from .ports import is_open, release_port, reserve_port
 from .process import PROBE_PAUSE_S, Identity, ServerProcess
@@ -205,7 +205,7 @@ class Dovecot(Mailboxes):
         with self._session_lock:
             session = self._sessions.get(user)
             if session is None or not session.is_alive:
-                session = ImapSession(
+                session = PreauthSession(
                     [self._imap, "-c", self._config.path],
                     env=self._environment(user),
                     log=self.folder / "sessions.log",
@@ -219,8 +219,20 @@ class Dovecot(Mailboxes):
                 self._sessions.pop(user).close()
                 raise
 
+    def reset_uidvalidity(self, user: str, folder: str, value: int | None = None, *, renumber: bool = False) -> int:
+        """See Mailboxes; the next one, or `value`."""
+        value = self.uid_validity(user, folder) + 1 if value is None else value
+        if renumber:
+            self._copy_into_fresh(user, folder)
+        # Names are Unicode here, not modified UTF-7.
+        self.doveadm("mailbox", "update", "--uid-validity", str(value), folder, user=user)
+        return self.uid_validity(user, folder)
+
     def doveadm(self, *args: str, user: str | None = None) -> str:
-        """See Mailboxes. Raises CalledProcessError with doveadm's message in `stderr`."""
+        """Run doveadm, for `user` directly on the store; its output.
+
+        Raises CalledProcessError with doveadm's message in `stderr`.
+        """
         return subprocess.run(
             [find_program("doveadm"), "-c", self._config.path, *args],
             env=self._environment(user or ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,15 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .controlplane import ControlPlane
+    from .cyrus import Cyrus
     from .dovecot import Dovecot
     from .postgresql import PostgreSql, PostgreSqlDatabase
+    from .s3 import S3Bucket, S3Server
+
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """One user's mailbox: where it is, and who may log in."""
 
-    server: Dovecot
+    server: Dovecot | Cyrus
     user: str
     password: str = field(repr=False)
 
@@ -70,3 +76,48 @@ def postgresql_database(postgresql: PostgreSql) -> Iterator[PostgreSqlDatabase]:
     database = postgresql.create_database()
     yield database
     postgresql.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server, shared by the tests of one process: use `s3_bucket` to be alone."""
+    from .s3 import S3Server  # noqa: PLC0415 - as above
+
+    with S3Server() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Bucket]:
+    """An empty bucket for this test alone; `.url` is what `--archive` takes, and this process's environment holds
+    the access to it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    bucket = s3.create_bucket()
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    yield bucket
+    s3.remove_bucket(bucket)
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[Cyrus]:
+    """The other IMAP server, shared by the tests of one process: use `cyrus_mailbox` to be alone."""
+    from .cyrus import Cyrus  # noqa: PLC0415 - as above
+
+    with Cyrus() as running:
+        yield running
+
+
+@pytest.fixture
+def cyrus_mailbox(cyrus: Cyrus) -> Mailbox:
+    """The empty mailbox of a new user on `cyrus`."""
+    user = f"user{next(_numbers)}"
+    return Mailbox(cyrus, user, cyrus.add_user(user))
+
+
+@pytest.fixture(params=["dovecot", "cyrus"])
+def any_mailbox(request: pytest.FixtureRequest) -> Mailbox:
+    """An empty mailbox on each of the real servers in turn."""
+    mailbox: Mailbox = request.getfixturevalue("mailbox" if request.param == "dovecot" else "cyrus_mailbox")
+    return mailbox

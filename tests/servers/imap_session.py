@@ -1,13 +1,15 @@
 """A tiny IMAP client for the test's own hand on a mailbox; it shares no code with what is tested.
 
-It runs Dovecot's `imap` program by itself, already authenticated (PREAUTH), over a socket pair: no log-in is counted,
-no connection limit used up. Knows RFC 3501, MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315) and LITERAL+ (RFC 7888).
+Over any connected socket, or (PreauthSession) with a program of its own, already authenticated, so that no log-in is
+counted and no connection limit used up. Knows RFC 3501, MULTIAPPEND (RFC 3502), UIDPLUS (RFC 4315) and LITERAL+
+(RFC 7888).
 """
 
 from __future__ import annotations
 
 import base64
 import re
+import select
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -45,40 +47,21 @@ class Response:
 class ImapSession:
     """One session. Not for two threads at once."""
 
-    def __init__(self, argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, identity: Identity) -> None:
-        ours, theirs = socket.socketpair()
-        ours.settimeout(TIMEOUT_S)
-        with theirs, log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(part) for part in argv],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=output,
-                env=env,
-                cwd="/",
-                user=identity.uid,
-                group=identity.gid,
-                extra_groups=identity.extra_groups,
-            )
-        self._socket = ours
-        self._reader = ours.makefile("rb", buffering=1 << 20)
-        greeting = self._reader.readline()
-        if not greeting.startswith(b"* PREAUTH"):
-            self.close()
-            raise ImapRefusedError(f"no session: {greeting!r}; log: {log.read_text(errors='replace')[-2000:]}")
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(TIMEOUT_S)
+        self._socket = connection
+        self._reader = connection.makefile("rb", buffering=1 << 20)
+        self.greeting = self._reader.readline()
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        """False when the server has closed it, or has said something that nobody asked for (BYE)."""
+        readable, _, _ = select.select([self._socket], [], [], 0)
+        return not readable
 
     def close(self) -> None:
         self._reader.close()
         self._socket.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
     def command(self, *parts: bytes) -> tuple[bytes, list[Response]]:
         """Send one command; its tagged answer and the untagged ones. Raises ImapRefusedError."""
@@ -140,6 +123,37 @@ class ImapSession:
                 return Response(text + line.rstrip(b"\r\n"), tuple(literals))
             text += line[: literal.start()]
             literals.append(self._reader.read(int(literal[1])))
+
+
+class PreauthSession(ImapSession):
+    """A session with a server program that is started for it alone."""
+
+    def __init__(self, argv: Sequence[str | Path], *, env: Mapping[str, str], log: Path, identity: Identity) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(part) for part in argv],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=output,
+                env=env,
+                cwd="/",
+                user=identity.uid,
+                group=identity.gid,
+                extra_groups=identity.extra_groups,
+            )
+        super().__init__(ours)
+        if not self.greeting.startswith(b"* PREAUTH"):
+            self.close()
+            raise ImapRefusedError(f"no session: {self.greeting!r}; log: {log.read_text(errors='replace')[-2000:]}")
+
+    def close(self) -> None:
+        super().close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def quoted(name: bytes) -> bytes:

@@ -47,8 +47,9 @@ class Mailboxes(ABC):
         """A session of that user, for one thread at a time; for what the methods below do not offer."""
 
     @abstractmethod
-    def doveadm(self, *args: str, user: str | None = None) -> str:
-        """Run doveadm, for `user` directly on the store; its output."""
+    def reset_uidvalidity(self, user: str, folder: str, *, renumber: bool = False) -> int:
+        """Give the folder another UIDVALIDITY, which is returned. The messages keep their UIDs, unless `renumber` is
+        set: then they are numbered from 1, as after a restore from a backup."""
 
     # Messages
 
@@ -169,16 +170,6 @@ class Mailboxes(ABC):
 
     def uid_validity(self, user: str, folder: str | bytes) -> int:
         return self.status(user, folder)["UIDVALIDITY"]
-
-    def reset_uidvalidity(self, user: str, folder: str, value: int | None = None, *, renumber: bool = False) -> int:
-        """Give the folder another UIDVALIDITY (the next one, or `value`), which is returned. The messages keep their
-        UIDs, unless `renumber` is set: then they are numbered from 1, as after a restore from a backup."""
-        value = self.uid_validity(user, folder) + 1 if value is None else value
-        if renumber:
-            self._copy_into_fresh(user, folder)
-        # Names are Unicode here, not modified UTF-7.
-        self.doveadm("mailbox", "update", "--uid-validity", str(value), folder, user=user)
-        return self.uid_validity(user, folder)
 
     def _copy_into_fresh(self, user: str, folder: str) -> None:
         aside = f"{folder}-aside"

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.binaries import find_program
 
 HACK = Path(__file__).resolve().parents[2] / "hack"
-NEEDED = ("bash", "basename", "cat", "dirname", "flock", "mkdir")
+NEEDED = ("bash", "basename", "cat", "dirname", "find", "flock", "mkdir", "paste")
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def test_other_systems_are_told_what_is_needed(bare_environment: dict[str, str])
     assert done.returncode == 1
     assert "this is not Debian: install " in done.stderr
     assert "promtool" in done.stderr
+
+
+def test_cyrus_needs_debian(bare_environment: dict[str, str]) -> None:
+    """Where there is no apt-get, the packages are named."""
+    done = run("cyrus", bare_environment)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "cyrus: this is not Debian: the tests with Cyrus need Debian's packages cyrus-common "
+    )
 
 
 def test_envtest_binaries_are_used_where_they_are_named(bare_environment: dict[str, str], tmp_path: Path) -> None:

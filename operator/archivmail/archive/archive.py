@@ -9,6 +9,7 @@ from typing import Self
 from archivmail.archive import index
 from archivmail.archive.catalog import accounts, indexing, passes, reading, trail
 from archivmail.archive.catalog.adopting import adopt
+from archivmail.archive.catalog.damage import Verification, last_verification
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.indexing import Waiting
 from archivmail.archive.catalog.querytext import Query
@@ -19,6 +20,7 @@ from archivmail.archive.packs.stores import PackStore
 from archivmail.archive.reader import NearbyReader, Reader
 from archivmail.archive.rebuild import rebuild
 from archivmail.archive.rows import ArchivedMessage, AuditEntry, PlacementRow
+from archivmail.archive.scanning import OpenStore
 from archivmail.archive.values import RebuildReport, VerifyReport
 from archivmail.archive.verify import Progress, verify
 from archivmail.archive.writer import AccountWriter
@@ -46,10 +48,12 @@ class Archive:
         database: Database,
         locks: AccountLocks,
         *,
+        open_store: OpenStore | None = None,
         clock: Callable[[], datetime] = _utc_now,
         milliseconds: Callable[[], int] = _milliseconds,
     ) -> None:
-        """Made by `opening.open_archive`."""
+        """Made by `opening.open_archive`. `open_store` opens the packs' place in a worker process."""
+        self._open_store = open_store
         self._store, self._database, self._locks = store, database, locks
         self._clock, self._milliseconds = clock, milliseconds
         self._reader = Reader(database, store)
@@ -166,11 +170,24 @@ class Archive:
 
     def verify(self, *, full: bool = False, progress: Progress | None = None) -> VerifyReport:
         """Compare packs and catalog both ways; `full` reads and hashes every message."""
-        return verify(self._database, self._store, self._locks, full=full, progress=progress)
+        return verify(
+            self._database,
+            self._store,
+            self._locks,
+            full=full,
+            now=self._clock,
+            open_store=self._open_store,
+            progress=progress,
+        )
+
+    def last_verification(self) -> Verification | None:
+        """None before the first."""
+        with self._database.reading() as connection:
+            return last_verification(connection)
 
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Make the catalog anew from the packs alone. Raises RunInProgress while anything else uses it."""
-        return rebuild(self._database, self._store, self._locks, progress=progress)
+        return rebuild(self._database, self._store, self._locks, open_store=self._open_store, progress=progress)
 
     def close(self) -> None:
         """Never raises."""

@@ -1,5 +1,7 @@
 """Open an archive by its URLs: the packs' place, the catalog, the locks."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 from archivmail.archive.archive import Archive
@@ -48,6 +50,15 @@ def open_for_rebuild(archive_url: str, catalog_url: str | None = None) -> Archiv
     return parts.open(is_checked=False)
 
 
+def can_note(archive_url: str, catalog_url: str | None = None) -> bool:
+    """Whether this user may write to the catalog: what a file's rights say; a server says so when it is asked.
+
+    Raises SpecInvalid for the URLs.
+    """
+    file = file_of(_catalog_url(catalog_url, directory_of(archive_url)))
+    return file is None or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
 class _Parts:
     """Where everything lies."""
 
@@ -60,6 +71,7 @@ class _Parts:
         read_only: bool,
         durability: Durability | None,
     ) -> None:
+        self._archive_url = archive_url
         self._read_only = read_only
         self._durability = durability or SystemDurability()
         directory = directory_of(archive_url)
@@ -91,7 +103,9 @@ class _Parts:
         try:
             if is_checked:
                 ensure_revision(database)
-            return Archive(self._store, database, locks)
+            return Archive(
+                self._store, database, locks, open_store=partial(open_store, self._archive_url, create=False)
+            )
         except BaseException:
             database.close()
             raise

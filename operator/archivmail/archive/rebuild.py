@@ -15,13 +15,12 @@ from archivmail.archive.catalog.recording import NewPlacement
 from archivmail.archive.catalog.replacing import Transaction, keep_trail, replacement
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import ROOT
-from archivmail.archive.packs.reading import Damage, Member, Source, frames, scan
+from archivmail.archive.packs.reading import Damage, Member
 from archivmail.archive.packs.seektable import Frame
 from archivmail.archive.packs.stores import PackStore, StoredPack
-from archivmail.archive.packs.walking import walk
+from archivmail.archive.scanning import OpenStore, ScannedPack, Scanner
 from archivmail.archive.values import Finding, RebuildReport
 from archivmail.model.account import AccountRef
-from archivmail.model.errors import ArchiveDamaged
 from archivmail.model.foldernames import display
 from archivmail.model.uidset import UidSet, UidValidity
 
@@ -41,24 +40,22 @@ class _Account:
 
 @dataclass(slots=True)
 class _Rebuilding:
-    store: PackStore
     transaction: Transaction
     tracker: EpochTracker = field(default_factory=EpochTracker)
     account: _Account | None = None
     corrupt: list[Finding] = field(default_factory=list)
     missing: list[Finding] = field(default_factory=list)
 
-    def take(self, stored: StoredPack) -> None:
+    def take(self, scanned: ScannedPack) -> None:
         """Enter one pack. Raises ArchiveUnavailable."""
-        try:
-            with self.store.open(stored.name) as source, self.transaction() as connection:
-                intake = take_in(connection, stored.name, stored.size, _members(source), self.tracker)
-                left = recording.record(connection, intake.key, intake.pack) if intake else []
-        except ArchiveDamaged as error:
-            self.corrupt.append(_nameless(stored.name, error.text))
+        if scanned.is_missing:
+            self.corrupt.append(_nameless(scanned.name, _text(scanned)))
             return
+        with self.transaction() as connection:
+            intake = take_in(connection, scanned.name, scanned.size, _members(scanned), self.tracker)
+            left = recording.record(connection, intake.key, intake.pack) if intake else []
         if intake is None:
-            self.corrupt.append(_nameless(stored.name, "no message of the pack can be read"))
+            self.corrupt.append(_nameless(scanned.name, "no message of the pack can be read"))
             return
         self._enter(intake, left)
 
@@ -85,7 +82,12 @@ class _Rebuilding:
 
 
 def rebuild(
-    database: Database, store: PackStore, locks: AccountLocks, *, progress: Progress | None = None
+    database: Database,
+    store: PackStore,
+    locks: AccountLocks,
+    *,
+    open_store: OpenStore | None = None,
+    progress: Progress | None = None,
 ) -> RebuildReport:
     """Raises RunInProgress while an account is archived or another process has the catalog open; ArchiveUnavailable."""
     packs = list(store.packs(ROOT))
@@ -94,9 +96,10 @@ def rebuild(
         for ref in sorted({_owner(pack) for pack in packs}):
             locks.take(ref)
             taken.callback(locks.release, ref)
-        work = _Rebuilding(store, transaction)
-        for pack in packs:
-            work.take(pack)
+        work = _Rebuilding(transaction)
+        scanner = taken.enter_context(Scanner(store, open_store, octets=total))
+        for pack, scanned in zip(packs, scanner.scan(packs, salvage=True), strict=True):
+            work.take(scanned)
             done += pack.size
             if progress is not None:
                 progress(done, total)
@@ -116,14 +119,16 @@ def rebuild(
     )
 
 
-def _members(source: Source) -> Iterator[Member | Damage]:
+def _members(scanned: ScannedPack) -> Iterator[Member | Damage]:
     """A damaged seek table costs nothing: the frames can be followed without it."""
-    try:
-        listed = frames(source)
-    except ArchiveDamaged as error:
-        listed = walk(source)
-        yield Damage(Frame(0, 0, 0), error.text)
-    yield from scan(source, listed)
+    if scanned.error is not None:
+        yield Damage(Frame(0, 0, 0), scanned.error.text)
+    yield from scanned.members
+
+
+def _text(scanned: ScannedPack) -> str:
+    assert scanned.error is not None
+    return scanned.error.text
 
 
 def _owner(pack: StoredPack) -> AccountRef:

@@ -38,6 +38,8 @@ class VerifyReport:
     """Packs that hold what the catalog does not know; `rebuild` takes them in."""
     redundant: tuple[str, ...] = ()
     """Packs the catalog does not know and does not need: everything in them is elsewhere too. No damage."""
+    is_noted: bool = True
+    """The next run of an account fetches again what is missing or corrupt, if its server still has it."""
 
     @property
     def is_clean(self) -> bool:

@@ -1,20 +1,25 @@
-"""Compare packs and catalog both ways. Reads only; changes nothing, so it may run beside everything else."""
+"""Compare packs and catalog both ways. Writes nothing but notes on what is damaged, so it may run beside all else."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 
-from archivmail.archive.catalog import checking
+from archivmail.archive import strangers
+from archivmail.archive.catalog import checking, damage
 from archivmail.archive.catalog.checking import KnownContent, KnownPack, Sighted, SightingKey
+from archivmail.archive.catalog.damage import Suspects
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.locking import AccountLocks
-from archivmail.archive.packs.names import ROOT, time_of
-from archivmail.archive.packs.reading import Damage, Member, Source, content, frames, scan
+from archivmail.archive.packs.names import ROOT
+from archivmail.archive.packs.reading import Damage, Member, content
 from archivmail.archive.packs.seektable import Frame
-from archivmail.archive.packs.stores import PackStore
+from archivmail.archive.packs.stores import PackStore, StoredPack
+from archivmail.archive.scanning import OpenStore, ScannedPack, Scanner, glance
+from archivmail.archive.strangers import InFlight, Kind
 from archivmail.archive.values import Finding, VerifyReport
-from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchiveDamaged
 from archivmail.model.uidset import UidSet, UidValidity
 
@@ -33,29 +38,56 @@ class _Findings:
     corrupt: list[Finding] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     redundant: list[str] = field(default_factory=list)
+    suspects: list[Suspects] = field(default_factory=list)
     checked: int = 0
 
 
 def verify(
-    database: Database, store: PackStore, locks: AccountLocks, *, full: bool, progress: Progress | None = None
+    database: Database,
+    store: PackStore,
+    locks: AccountLocks,
+    *,
+    full: bool,
+    now: Callable[[], datetime],
+    open_store: OpenStore | None = None,
+    progress: Progress | None = None,
 ) -> VerifyReport:
-    """`full`: every frame's checksum and every message's SHA-256; otherwise sizes, seek tables and a sample."""
+    """`full`: every frame's checksum and every message's SHA-256; otherwise sizes, seek tables and a sample.
+
+    What is found is noted in the catalog, unless that is opened read-only, so that the next run fetches it again.
+    `open_store` lets worker processes help.
+    """
     stored = {pack.name: pack.size for pack in store.packs(ROOT)}
     total, done = sum(stored.values()), 0
     found = _Findings()
-    newest: dict[AccountRef, str] = {}
-    for pack in _known_packs(database):
-        _check_pack(database, store, pack, found, full=full)
-        newest[pack.account] = max(newest.get(pack.account, ""), pack.name)
-        done += stored.pop(pack.name, 0)
-        if progress is not None:
-            progress(done, total)
+    in_flight = InFlight(locks)
+    with Scanner(store, open_store, octets=total if full else 0) as scanner:
+        known: deque[KnownPack] = deque()
+        for scanned in _scanned(store, scanner, _told(database, known), full=full):
+            pack = known.popleft()
+            _check_pack(database, scanned, pack, found, full=full)
+            in_flight.saw(pack.account, pack.name)
+            done += stored.pop(pack.name, 0)
+            if progress is not None:
+                progress(done, total)
     for name in stored:
-        _check_stranger(database, store, name, found, _InFlight(locks, newest))
+        match strangers.kind(database, store, name, in_flight):
+            case Kind.ORPHAN:
+                found.orphans.append(name)
+            case Kind.REDUNDANT:
+                found.redundant.append(name)
+            case Kind.ABOUT_TO_BE_KNOWN:
+                pass
     if not full:
         _check_sample(database, store, found)
     if progress is not None:
         progress(total, total)
+    if not database.read_only:
+        with database.writing() as connection:
+            if full:
+                damage.clear(connection)
+            damage.note(connection, found.suspects)
+            damage.save_verification(connection, now())
     with database.reading() as connection:
         packs, messages, octets = checking.totals(connection)
     return VerifyReport(
@@ -67,7 +99,20 @@ def verify(
         corrupt=tuple(found.corrupt),
         orphans=tuple(found.orphans),
         redundant=tuple(found.redundant),
+        is_noted=not database.read_only,
     )
+
+
+def _scanned(store: PackStore, scanner: Scanner, packs: Iterator[StoredPack], *, full: bool) -> Iterator[ScannedPack]:
+    """The packs in the same order; unless `full` only their seek tables are read."""
+    return scanner.scan(packs) if full else (glance(store, pack) for pack in packs)
+
+
+def _told(database: Database, known: "deque[KnownPack]") -> Iterator[StoredPack]:
+    """The packs that the catalog knows; each is added to `known` when it is given out."""
+    for pack in _known_packs(database):
+        known.append(pack)
+        yield StoredPack(pack.name, pack.size)
 
 
 def _known_packs(database: Database) -> Iterator[KnownPack]:
@@ -84,27 +129,29 @@ def _known_packs(database: Database) -> Iterator[KnownPack]:
 # --- packs that the catalog knows ------------------------------------------------------------------------------------
 
 
-def _check_pack(database: Database, store: PackStore, pack: KnownPack, found: _Findings, *, full: bool) -> None:
-    try:
-        with store.open(pack.name) as source:
-            _check_open_pack(database, source, pack, found, full=full)
-    except ArchiveDamaged as error:
-        found.missing += _whole(database, pack, error.text)
-
-
-def _check_open_pack(database: Database, source: Source, pack: KnownPack, found: _Findings, *, full: bool) -> None:
-    try:
-        listed = frames(source)
-    except ArchiveDamaged as error:
-        found.corrupt += _whole(database, pack, error.text)
+def _check_pack(database: Database, scanned: ScannedPack, pack: KnownPack, found: _Findings, *, full: bool) -> None:
+    if scanned.error is None and scanned.size == pack.size and scanned.frames == pack.members + 1:
+        if full:
+            _settle(database, pack, _read_all(database, scanned, pack, found), found)
+        else:
+            _settle(database, pack, _compare(database, pack, scanned.listed), found)
         return
-    if source.size != pack.size:
-        found.corrupt += _whole(database, pack, f"the pack has {source.size} octets and should have {pack.size}")
-    elif len(listed) != pack.members + 1:
-        found.corrupt += _whole(database, pack, f"the pack has {len(listed) - 1} members of {pack.members}")
+    deque(scanned.members, maxlen=0)
+    with database.reading() as connection:
+        if not checking.is_known_pack(connection, pack.name):
+            return  # merged into another one meanwhile
+    if scanned.error is not None:
+        (found.missing if scanned.is_missing else found.corrupt).extend(_whole(database, pack, scanned.error.text))
+    elif scanned.size != pack.size:
+        text = f"the pack has {scanned.size} octets and should have {pack.size}"
+        found.corrupt += _whole(database, pack, text)
     else:
-        left = _compare(database, pack, listed) if not full else _read_all(database, source, pack, listed, found)
-        found.corrupt += _named(database, pack, left)
+        text = f"the pack has {scanned.frames - 1} members of {pack.members}"
+        found.corrupt += _whole(database, pack, text)
+    with database.reading() as connection:
+        contents = tuple(each.key for each in checking.contents_of(connection, pack.key))
+        sightings = tuple(checking.sightings_of(connection, pack.key).values())
+    found.suspects.append(Suspects(pack.key, contents, sightings))
 
 
 @dataclass(slots=True)
@@ -117,7 +164,15 @@ class _Left:
     damage: list[str] = field(default_factory=list)
 
 
-def _compare(database: Database, pack: KnownPack, listed: list[Frame]) -> _Left:
+def _settle(database: Database, pack: KnownPack, left: _Left, found: _Findings) -> None:
+    if not (left.contents or left.sightings or left.damage):
+        return
+    found.corrupt += _named(database, pack, left)
+    keys = tuple(each.key for each in left.contents.values())
+    found.suspects.append(Suspects(pack.key, keys, tuple(left.sightings.values())))
+
+
+def _compare(database: Database, pack: KnownPack, listed: Sequence[Frame]) -> _Left:
     """The catalog's ranges against the seek table."""
     with database.reading() as connection:
         left = _Left({each.offset: each for each in checking.contents_of(connection, pack.key)})
@@ -128,7 +183,7 @@ def _compare(database: Database, pack: KnownPack, listed: list[Frame]) -> _Left:
     return left
 
 
-def _read_all(database: Database, source: Source, pack: KnownPack, listed: list[Frame], found: _Findings) -> _Left:
+def _read_all(database: Database, scanned: ScannedPack, pack: KnownPack, found: _Findings) -> _Left:
     """Every member against the catalog, and the other way round."""
     with database.reading() as connection:
         left = _Left(
@@ -136,7 +191,7 @@ def _read_all(database: Database, source: Source, pack: KnownPack, listed: list[
             checking.sightings_of(connection, pack.key),
         )
     is_all_known = True
-    for member in scan(source, listed):
+    for member in scanned.members:
         if isinstance(member, Damage):
             left.damage.append(member.text)
             continue
@@ -144,7 +199,7 @@ def _read_all(database: Database, source: Source, pack: KnownPack, listed: list[
         if _confirms(member, left.contents.get(member.frame.offset)):
             del left.contents[member.frame.offset]
         is_listed = left.sightings.pop(checking.key_of(member.facts), None) is not None
-        is_all_known = is_all_known and (is_listed or _is_known(database, member))
+        is_all_known = is_all_known and (is_listed or strangers.is_known(database, member))
     if not is_all_known:
         found.orphans.append(pack.name)
     return left
@@ -157,11 +212,6 @@ def _confirms(member: Member, expected: KnownContent | None) -> bool:
         and member.facts.content_id == expected.content_id
         and (member.size, member.frame.length) == (expected.size, expected.length)
     )
-
-
-def _is_known(database: Database, member: Member) -> bool:
-    with database.reading() as connection:
-        return checking.is_known(connection, member.facts)
 
 
 def _named(database: Database, pack: KnownPack, left: _Left) -> list[Finding]:
@@ -186,46 +236,14 @@ def _nameless(pack: KnownPack, text: str) -> Finding:
 
 
 def _grouped(pack: str, named: Iterable[Sighted], text: str) -> list[Finding]:
-    """One finding per folder and UIDVALIDITY."""
-    uids: dict[tuple[AccountRef, str, UidValidity], list[int]] = {}
+    """One finding per folder and UIDVALIDITY; a pack is of one account."""
+    groups: dict[tuple[str, UidValidity], list[Sighted]] = {}
     for each in named:
-        uids.setdefault((each.account, each.folder, each.uid_validity), []).append(each.uid)
-    return [Finding(pack, *where, UidSet.of(which), text) for where, which in uids.items()]
-
-
-# --- packs that it does not know -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _InFlight:
-    """A pack newer than all that are committed, of an account that is being archived now, is about to be committed."""
-
-    locks: AccountLocks
-    newest: dict[AccountRef, str]
-
-    def covers(self, name: str) -> bool:
-        _, namespace, account_name, _ = name.split("/")
-        for account, newest in self.newest.items():
-            if newest.rpartition("/")[0] == name.rpartition("/")[0]:
-                return time_of(name) > time_of(newest) and self.locks.is_taken(account)
-        return self.locks.is_taken(AccountRef(namespace, account_name))
-
-
-def _check_stranger(database: Database, store: PackStore, name: str, found: _Findings, in_flight: _InFlight) -> None:
-    try:
-        with store.open(name) as source:
-            is_needless = all(
-                isinstance(each, Member) and _is_known(database, each) for each in scan(source, frames(source))
-            )
-    except ArchiveDamaged:
-        is_needless = False
-    with database.reading() as connection:
-        if checking.is_known_pack(connection, name):  # committed in the meantime
-            return
-    if is_needless:
-        found.redundant.append(name)
-    elif not in_flight.covers(name):
-        found.orphans.append(name)
+        groups.setdefault((each.folder, each.uid_validity), []).append(each)
+    return [
+        Finding(pack, some[0].account, *where, UidSet.of(each.uid for each in some), text)
+        for where, some in groups.items()
+    ]
 
 
 # --- a sample --------------------------------------------------------------------------------------------------------
@@ -245,6 +263,7 @@ def _check_sample(database: Database, store: PackStore, found: _Findings) -> Non
         if text is not None:
             with database.reading() as connection:
                 found.corrupt += _grouped(pack, checking.sighted(connection, [each.key], []), text)
+                found.suspects.append(Suspects(checking.pack_of(connection, each.key), (each.key,)))
 
 
 def _damage_of(store: PackStore, pack: str, expected: KnownContent) -> str | None:

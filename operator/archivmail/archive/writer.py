@@ -80,7 +80,8 @@ class AccountWriter:
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
         self._origin = origin
-        with self._database.writing() as connection:
+        # Durable with the next checkpoint at the latest; until then nothing rests on it.
+        with self._database.writing(is_durable=False) as connection:
             return passes.start_epoch(connection, self._account, folder, origin, uid_validity)
 
     def archived(self, epoch: Epoch) -> UidSet:
@@ -116,24 +117,24 @@ class AccountWriter:
             self._drop()  # the pack is no longer whole
             raise
         size = message.body.size
-        self._pending.contents[content_id] = recording.NewContent(content_id, size, span.offset, span.length)
+        self._pending.contents[content_id] = (size, span)
         self._pending.octets += size
         self._enter(epoch, ground, message.sighting, content_id)
-        return Stored(content_id, is_new_content=True, is_new_placement=True, stored_bytes=span.length)
+        return Stored(content_id, is_new_content=True, is_new_placement=True)
 
     def place(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> Stored:
         """Raises ValueError when the content is not held."""
         if self._is_placed(epoch, sighting, content_id):
             self._pending.settle(epoch.id, sighting.uid)
-            return Stored(content_id, is_new_content=False, is_new_placement=False, stored_bytes=0)
+            return Stored(content_id, is_new_content=False, is_new_placement=False)
         ground = self._ground(epoch)
         try:
-            span = self._open_pack().writer.append_seen(ground.place, sighting, content_id)
+            self._open_pack().writer.append_seen(ground.place, sighting, content_id)
         except ArchiveUnavailable:
             self._drop()
             raise
         self._enter(epoch, ground, sighting, content_id)
-        return Stored(content_id, is_new_content=False, is_new_placement=True, stored_bytes=span.length)
+        return Stored(content_id, is_new_content=False, is_new_placement=True)
 
     def put_ledger(self, epoch: Epoch, entry: LedgerEntry) -> None:
         self._pending.fail(epoch.id, entry)
@@ -158,9 +159,9 @@ class AccountWriter:
     def unsaved_messages(self) -> int:
         return len(self._pending.placements)
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> int:
         if self._pending.is_empty:
-            return
+            return 0
         try:
             pack = self._keep_pack()
             with self._database.writing() as connection:
@@ -169,6 +170,7 @@ class AccountWriter:
             self._drop()
             raise
         self._pack, self._pending = None, Pending()
+        return pack.size if pack else 0
 
     def close(self) -> None:
         with suppress(ArchivmailError):
@@ -182,14 +184,17 @@ class AccountWriter:
         members = self._pack.writer.members
         self._pack.writer.finish()
         size = self._pack.draft.keep()
-        return recording.NewPack(
-            self._pack.name, size, members, list(self._pending.contents.values()), self._pending.placements
-        )
+        contents = [
+            recording.NewContent(content_id, octets, span.offset, span.length)
+            for content_id, (octets, span) in self._pending.contents.items()
+        ]
+        return recording.NewPack(self._pack.name, size, members, contents, self._pending.placements)
 
     def _drop(self) -> None:
         """Forget what was not checkpointed. A pack that has its name already stays: it is durable and harmless."""
         pack, self._pack, self._pending = self._pack, None, Pending()
         if pack is not None:
+            pack.writer.abandon()
             pack.draft.discard()
 
     # --- members -----------------------------------------------------------------------------------------------------

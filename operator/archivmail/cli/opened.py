@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from archivmail.archive.archive import Archive
-from archivmail.archive.opening import open_archive
+from archivmail.archive.opening import can_note, open_archive
 from archivmail.cli.output import note
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import SpecInvalid
@@ -14,6 +14,12 @@ NOTHING_YET = "no account is archived here yet; run archivmail sync -f account.y
 def for_reading(archive_url: str, catalog_url: str | None) -> Archive:
     """Open without creating or changing anything. Raises ArchiveUnavailable when it is not there."""
     return open_archive(archive_url, catalog_url, create=False, read_only=True)
+
+
+def for_verifying(archive_url: str, catalog_url: str | None) -> Archive:
+    """Open so that what is found damaged can be noted; where nothing can be written, open for reading alone."""
+    is_writable = can_note(archive_url, catalog_url)
+    return open_archive(archive_url, catalog_url, create=False, read_only=not is_writable)
 
 
 def accounts_of(archive: Archive, namespace: str | None, account: str | None) -> list[AccountRef]:

@@ -45,7 +45,7 @@ class Silent:
     def imap_failed(self, stage: str, reason: str) -> None:
         """Said in the summary."""
 
-    def archive_written(self, seconds: float) -> None:
+    def archive_written(self, seconds: float, octets: int) -> None:
         """For metrics."""
 
     def token_rotated(self, rotation: "Rotation") -> None:  # noqa: ARG002 - never shown

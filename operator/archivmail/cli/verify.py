@@ -7,11 +7,18 @@ import click
 
 from archivmail.archive.values import Finding, VerifyReport
 from archivmail.cli.counting import counting
-from archivmail.cli.opened import for_reading
+from archivmail.cli.opened import for_verifying
 from archivmail.cli.options import archive_options, json_option
 from archivmail.cli.outcomes import Exit
 from archivmail.cli.output import count, counted, emit, emit_json, size
 
+_REMEDY: Final = (
+    "  the next sync of these accounts fetches again what their servers still have; what they no longer have must come "
+    "from a backup of the packs"
+)
+_NOT_NOTED: Final = (
+    "  the catalog cannot be written here, so no sync will fetch these messages again; verify as the user who archives"
+)
 MAX_NAMED: Final = 1000  # findings of each kind; the rest is counted, and --json has them all
 
 
@@ -22,10 +29,11 @@ MAX_NAMED: Final = 1000  # findings of each kind; the rest is counted, and --jso
 def command(*, full: bool, as_json: bool, archive_url: str, catalog_url: str | None) -> int:
     """Prove that the archive holds what it says.
 
-    Compares packs and catalog both ways; with --full every message is read and its SHA-256 compared. Exit code 1 when
+    Compares packs and catalog both ways; with --full every message is read and its SHA-256 compared. What is missing or
+    corrupt is noted in the catalog, so that the next sync fetches it again if the server still has it. Exit code 1 when
     anything is missing, corrupt or unknown to the catalog.
     """
-    with for_reading(archive_url, catalog_url) as archive, counting("verify", size) as progress:
+    with for_verifying(archive_url, catalog_url) as archive, counting("verify", size) as progress:
         report = archive.verify(full=full, progress=progress)
     code = Exit.COMPLETE if report.is_clean else Exit.INCOMPLETE
     try:
@@ -48,6 +56,8 @@ def _lines(report: VerifyReport, *, is_full: bool) -> Iterator[str]:
         yield f"not sound: {holds}"
     yield from findings("missing", report.missing)
     yield from findings("corrupt", report.corrupt)
+    if report.missing or report.corrupt:
+        yield _REMEDY if report.is_noted else _NOT_NOTED
     for pack in report.orphans[:MAX_NAMED]:
         yield f"  unknown to the catalog: {pack}; archivmail rebuild takes it in"
     if len(report.orphans) > MAX_NAMED:

@@ -32,6 +32,11 @@ class MemoryBody:
         if self.size:
             yield self._octets
 
+    @property
+    def ending(self) -> bytes:
+        """The last three octets."""
+        return bytes(self._octets[-3:])
+
     def close(self) -> None:
         self._octets = b""
 
@@ -45,6 +50,11 @@ class SpooledBody:
         self._file = file
         self.size = size
         self.content_id = content_id
+
+    @property
+    def ending(self) -> bytes:
+        """The last three octets."""
+        return os.pread(self._file.fileno(), 3, max(0, self.size - 3))
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         at = 0

@@ -190,6 +190,8 @@ class Dialogue:
                     return
                 text = self._line()
             if self._starts_a_response(text):
+                if _swallowed_its_end(built):
+                    raise violation("sent a literal of another length than announced")
                 self._pushed_back = text
                 return
             if ahead is not None and text[:1] not in {b" ", b")", b"\t"}:
@@ -225,6 +227,12 @@ class Dialogue:
             if line or may_be_blank:
                 return line
         raise violation("sent nothing but blank lines")
+
+
+def _swallowed_its_end(built: Words) -> bool:
+    """Does the parenthesis that is missing stand at the end of the octets? Then they were announced too long."""
+    last = built.open[-1] if built.depth == 1 and built.open else None
+    return isinstance(last, WireBody) and last.ending.endswith((b")\r\n", b")\n"))
 
 
 def discard(values: list[object]) -> None:

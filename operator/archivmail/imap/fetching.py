@@ -135,6 +135,7 @@ class _Batch:
         self._limits = limits
         self._pending: dict[Uid, _Pending] = {}
         self._waiting_bytes = 0
+        self._facts_bytes = 0
         self._done: set[Uid] = set()
 
     def wants(self, uid: Uid | None) -> bool:
@@ -159,7 +160,11 @@ class _Batch:
         self._take(pending, body)
         if pending.is_complete:
             self._hand_over(uid)
-        elif self._waiting_bytes > self._limits.waiting_bytes:
+            return
+        self._facts_bytes += _weight(list(told.values()))
+        if self._facts_bytes > self._limits.facts_bytes:
+            raise replies.BadReply("told more of the messages than it gave octets of")
+        if self._waiting_bytes > self._limits.waiting_bytes:
             self.finish()
 
     def finish(self) -> None:
@@ -199,6 +204,15 @@ class _Batch:
             body.close()
 
 
+def _weight(values: list[object]) -> int:
+    """About the memory that these words take."""
+    return sum(
+        _weight(value) if isinstance(value, list) else len(value) + 40
+        for value in values
+        if isinstance(value, list | bytes)
+    )
+
+
 def _items(response: Status | Data) -> dict[bytes, object] | None:
     return replies.items(response.values) if isinstance(response, Data) and response.word in FETCH_WORDS else None
 
@@ -213,4 +227,6 @@ def _body(value: object) -> WireBody | None:
         return None
     if value.startswith((b"{", b"~{")):
         raise replies.BadReply("announced a literal of no possible size")  # trap 79
+    if b'"' in value:
+        raise replies.BadReply("sent a quoted string that does not end")  # trap 76
     return MemoryBody(value)

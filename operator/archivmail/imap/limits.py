@@ -31,6 +31,8 @@ class Limits:
     """Messages up to this size are held in memory, larger ones in an unlinked temporary file."""
     waiting_bytes: int = 16 * 1024 * 1024
     """Messages whose octets came before their flags or UID: held until the command ends."""
+    facts_bytes: int = 16 * 1024 * 1024
+    """Flags, dates and ids of messages whose octets are still to come, in one command."""
     answers: int = 2_000_000
     """Untagged responses to one command, besides those that were asked for."""
     command_chars: int = 1000  # RFC 2683 §3.2.1.5

@@ -14,6 +14,7 @@ from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
 
 _LIMITED_CODES = frozenset({"MESSAGELIMIT", "UIDREQUIRED"})
+_TOO_MANY = "listed far more messages than the folder holds"
 _MORE_THAN_COUNTED = 1_000_000  # a folder grows while it is read; by that much in a moment it does not
 
 
@@ -103,9 +104,13 @@ class Opened:
         found = self._searched()
         if found is None or len(found) < self._messages:
             found = self._fetched(found)
-        if len(found) > 2 * self._messages + _MORE_THAN_COUNTED:
-            raise violation("listed far more messages than the folder holds")
+        if len(found) > self._most:
+            raise violation(_TOO_MANY)
         return found
+
+    @property
+    def _most(self) -> int:
+        return 2 * self._messages + _MORE_THAN_COUNTED
 
     def _searched(self) -> UidSet | None:
         """None when the server refuses to search."""
@@ -151,8 +156,12 @@ class Opened:
                 found.extend(UidSet.of(set(replies.search(response.text))).ranges)
             elif response.word == b"ESEARCH":
                 found.extend(replies.esearch(response.text, tag) or ())
+            if len(found) > self._most:
+                raise violation(_TOO_MANY)
 
-        answer = self._dialogue.run(command, hear, max_line=self._limits.search_line_bytes)
+        # Ten digits and a blank for each message, twice: what is longer is no list of this folder.
+        max_line = min(self._limits.search_line_bytes, self._limits.line_bytes + 22 * self._messages)
+        answer = self._dialogue.run(command, hear, max_line=max_line)
         if answer.is_ok:
             return found
         error = self._faults.whole_session(answer)

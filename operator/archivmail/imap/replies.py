@@ -17,7 +17,7 @@ BODY_NAMES = frozenset({BODY, b"BODY.PEEK[]"})  # the second is an echo of the c
 _KNOWN_ITEMS = BODY_NAMES | {
     b"UID", b"FLAGS", b"INTERNALDATE", b"EMAILID", b"X-GM-MSGID", b"MODSEQ", b"RFC822.SIZE", b"THREADID",
 }  # fmt: skip
-
+_ITEM_NAME = re.compile(rb"[A-Z][A-Z0-9.-]*(?:\[[^\]]*\](?:<\d+>)?)?")
 _CODE = re.compile(rb"\[([A-Za-z0-9.-]+)(?: ([^\]]*))?\]? *")
 _UNTAGGED = re.compile(rb"\*[ \t]+(?:(\d{1,20})[ \t]+)?([A-Za-z][A-Za-z0-9.-]*)[ \t]*")
 _ATTRIBUTES = re.compile(rb"\(([^)]*)\)[ \t]*")
@@ -202,12 +202,30 @@ def _prefix(namespace: object) -> bytes | None:
 
 
 def items(values: list[object]) -> dict[bytes, object]:
-    """The items of a FETCH response by name, in any order, odd ones passed over (traps 39, 74)."""
+    """The items of a FETCH response by name, in any order, odd ones passed over (traps 39, 74).
+
+    Not after octets: what follows them tells whether they ended where they should. Raises BadReply.
+    """
     inner = values[0] if values and isinstance(values[0], list) else values
     found = pairs(inner, _KNOWN_ITEMS.__contains__)
     if b"BODY.PEEK[]" in found:
         found.setdefault(BODY, found[b"BODY.PEEK[]"])
+    if BODY in found and not _ends_well(inner):
+        raise BadReply("sent octets of another length than announced")
     return found
+
+
+def _ends_well(inner: list[object]) -> bool:
+    """After the octets of a message stand names with values, each once (trap 77).
+
+    A literal that was announced too long ends amid a later response, a quoted string that holds a quote ends too early.
+    """
+    at = next(index for index, word in enumerate(inner) if upper(word) in BODY_NAMES)
+    names = [upper(word) for word in inner[at + 2 :: 2]]
+    told = [upper(word) for word in inner[:at]]
+    return len(inner) % 2 == at % 2 and all(
+        _ITEM_NAME.fullmatch(name) and name not in BODY_NAMES and (name != b"UID" or name not in told) for name in names
+    )
 
 
 def uid_so_far(values: list[object]) -> Uid | None:

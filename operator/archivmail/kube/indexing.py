@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 
 from archivmail.kube.threads import in_thread
 from archivmail.model.errors import ArchivmailError
@@ -19,10 +20,15 @@ class IndexDrain:
     """Call `run` in a task and `wake` after each run that archived something."""
 
     def __init__(
-        self, drain: Callable[[Callable[[], bool]], int], backlog: Callable[[], int], metrics: Metrics
+        self,
+        drain: Callable[[Callable[[], bool]], int],
+        backlog: Callable[[], int],
+        last_verification: Callable[[], tuple[datetime, int] | None],
+        metrics: Metrics,
     ) -> None:
         self._drain = drain
         self._backlog = backlog
+        self._last_verification = last_verification
         self._metrics = metrics
         self._stop = threading.Event()
         self._woken = asyncio.Event()
@@ -53,6 +59,9 @@ class IndexDrain:
         if self._stop.is_set():
             return 0
         self._metrics.index_backlog(self._backlog())
+        verified = self._last_verification()
+        if verified is not None:
+            self._metrics.verified(*verified)
         done = self._drain(self._stop.is_set)
         self._metrics.index_backlog(self._backlog())
         return done

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
 
@@ -81,6 +82,8 @@ class OperatorContext:
     drain_index: Callable[[Callable[[], bool]], int]
     """Index some messages, unless told to stop; how many. 0: nothing is left. Never called twice at once."""
     index_backlog: Callable[[], int]
+    last_verification: Callable[[], tuple[datetime, int] | None]
+    """Its end and the number of damaged messages; None before the first. Verification runs in a process of its own."""
     metrics: Metrics
     clock: Clock
     listen_host: str = ""
@@ -115,7 +118,7 @@ class _Operator:
     async def _serve(self, api: KubeApi) -> int:
         context = self._context
         events = EventSender(api, context.clock, instance=os.environ.get("HOSTNAME") or socket.gethostname())
-        index = IndexDrain(context.drain_index, context.index_backlog, context.metrics)
+        index = IndexDrain(context.drain_index, context.index_backlog, context.last_verification, context.metrics)
         scheduler = _scheduler(context, api, events, index)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))

@@ -40,9 +40,9 @@ class RunWatcher:
     def imap_failed(self, stage: str, reason: str) -> None:
         self._inner.imap_failed(stage, reason)
 
-    def archive_written(self, seconds: float) -> None:
+    def archive_written(self, seconds: float, octets: int) -> None:
         self.durable = self._stored
-        self._inner.archive_written(seconds)
+        self._inner.archive_written(seconds, octets)
 
     def token_rotated(self, rotation: Rotation) -> None:
         self._rotated(rotation)

@@ -61,8 +61,6 @@ class Stored:
     """False: the octets were there already, only the placement is new."""
     is_new_placement: bool
     """False: this very placement was recorded before."""
-    stored_bytes: int
-    """Octets added to the pack."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,6 @@ class Metrics:
 
     def message_stored(self, size: int, stored: Stored) -> None:
         self._fetched_bytes.inc(size)
-        self._stored_bytes.inc(stored.stored_bytes)
         if stored.is_new_placement:
             self._archived.inc()
         if stored.is_new_placement and not stored.is_new_content:
@@ -130,8 +129,9 @@ class Metrics:
         known_stage = stage if stage in STAGES else OTHER
         self._imap_errors.labels(known_stage, str(reason) if str(reason) in REASONS else OTHER).inc()
 
-    def archive_written(self, seconds: float) -> None:
+    def archive_written(self, seconds: float, octets: int) -> None:
         self._archive_write.observe(seconds)
+        self._stored_bytes.inc(octets)
 
     def token_rotated(self, rotation: Rotation) -> None:
         """Told by an Event; no number."""

@@ -147,9 +147,9 @@ def checkpoint(archive: AccountArchive, watcher: Watcher, clock: Clock) -> None:
     """Make durable what was taken in, and tell how long that took; nothing to save is nothing to tell."""
     is_worth_telling = archive.unsaved_messages > 0
     started = clock()
-    archive.checkpoint()
+    octets = archive.checkpoint()
     if is_worth_telling:
-        watcher.archive_written((clock() - started).total_seconds())
+        watcher.archive_written((clock() - started).total_seconds(), octets)
 
 
 def _require_hope(refusals: int) -> None:

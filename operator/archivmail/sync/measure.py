@@ -23,7 +23,6 @@ class Measured:
     def message_stored(self, size: int, stored: Stored) -> None:
         self.added += stored.is_new_placement
         self.fetched_bytes += size
-        self.stored_bytes += stored.stored_bytes
         self.deduplicated += not stored.is_new_content
         self._inner.message_stored(size, stored)
 
@@ -33,8 +32,9 @@ class Measured:
     def imap_failed(self, stage: str, reason: str) -> None:
         self._inner.imap_failed(stage, reason)
 
-    def archive_written(self, seconds: float) -> None:
-        self._inner.archive_written(seconds)
+    def archive_written(self, seconds: float, octets: int) -> None:
+        self.stored_bytes += octets
+        self._inner.archive_written(seconds, octets)
 
     def token_rotated(self, rotation: Rotation) -> None:
         self._inner.token_rotated(rotation)

@@ -101,7 +101,7 @@ class AccountArchive(Protocol):
         ...
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
-        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Committed at once.
+        """Begin a new epoch (a new folder, another origin, another UIDVALIDITY). Durable with the next checkpoint.
 
         UIDVALIDITY 0 (unknown) has one epoch for each folder and origin: it is given again when it is there.
         """
@@ -151,8 +151,11 @@ class AccountArchive(Protocol):
     @property
     def unsaved_messages(self) -> int: ...
 
-    def checkpoint(self) -> None:
-        """Make everything since the last checkpoint durable. On ArchiveUnavailable nothing of it counts."""
+    def checkpoint(self) -> int:
+        """Make everything since the last checkpoint durable; the octets that this took in the archive.
+
+        On ArchiveUnavailable nothing of it counts.
+        """
         ...
 
     def record(self, event: AuditEvent) -> None:
@@ -184,7 +187,7 @@ class Watcher(Protocol):
 
     def imap_failed(self, stage: str, reason: str) -> None: ...
 
-    def archive_written(self, seconds: float) -> None: ...
+    def archive_written(self, seconds: float, octets: int) -> None: ...
 
     def token_rotated(self, rotation: Rotation) -> None:
         """The refresh token that the Secret holds has a successor, which only this process knows."""

@@ -104,6 +104,7 @@ def main(folder: Path) -> int:
         archive_ready=lambda: None,
         drain_index=lambda _: 0,
         index_backlog=lambda: 0,
+        last_verification=lambda: None,
         metrics=Metrics(),
         clock=lambda: datetime.now(UTC),
         listen_host="127.0.0.1",

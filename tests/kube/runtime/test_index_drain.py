@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from archivmail.kube.indexing import IndexDrain
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.observe.metrics import Metrics
+
+MOMENT = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 
 
 class Index:
@@ -37,7 +40,7 @@ def test_the_whole_backlog_is_drained_and_shown() -> None:
 
     async def story() -> None:
         index, metrics = Index(25), Metrics()
-        drain = IndexDrain(index.drain, lambda: index.backlog, metrics)
+        drain = IndexDrain(index.drain, lambda: index.backlog, lambda: (MOMENT, 3), metrics)
         working = asyncio.ensure_future(drain.run())
         await asyncio.wait_for(index.drained.wait(), 10)
         assert 0 == index.backlog
@@ -46,7 +49,11 @@ def test_the_whole_backlog_is_drained_and_shown() -> None:
         drain.wake()
         await asyncio.wait_for(index.drained.wait(), 10)
         assert 0 == index.backlog
-        assert b"archivmail_index_backlog_messages 0.0" in metrics.exposition()[0]
+        exposition = metrics.exposition()[0]
+        assert b"archivmail_index_backlog_messages 0.0" in exposition
+        # A verification runs in a process of its own; the catalog tells of it.
+        assert b"archivmail_verify_damaged_messages 3.0" in exposition
+        assert b"archivmail_verify_last_timestamp_seconds 1.7957484e+09" in exposition
         working.cancel()
 
     asyncio.run(story())
@@ -58,7 +65,7 @@ def test_a_failure_ends_nothing() -> None:
     async def story() -> None:
         index = Index(5)
         index.failures = 1
-        drain = IndexDrain(index.drain, lambda: index.backlog, Metrics())
+        drain = IndexDrain(index.drain, lambda: index.backlog, lambda: None, Metrics())
         working = asyncio.ensure_future(drain.run())
         await asyncio.wait_for(index.failed.wait(), 10)
         while not index.drained.is_set():
@@ -75,7 +82,7 @@ def test_a_stop_drains_no_further() -> None:
 
     async def story() -> None:
         index = Index(25)
-        drain = IndexDrain(index.drain, lambda: index.backlog, Metrics())
+        drain = IndexDrain(index.drain, lambda: index.backlog, lambda: None, Metrics())
         drain.stop()
         assert 0 == drain._batch()
         assert 25 == index.backlog

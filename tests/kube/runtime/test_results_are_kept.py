@@ -7,7 +7,7 @@ from archivmail.model.outcome import Progress
 from archivmail.sync.ports import Watcher
 from tests.kube.runtime.world import ALICE, Fate, World, in_world
 
-STORED = Stored(ContentId(bytes(32)), is_new_content=True, is_new_placement=True, stored_bytes=10)
+STORED = Stored(ContentId(bytes(32)), is_new_content=True, is_new_placement=True)
 
 
 def test_a_run_goes_on_while_the_api_server_is_away_and_its_result_is_written_later() -> None:
@@ -84,7 +84,7 @@ def test_progress_is_written_every_15_seconds_and_only_what_is_durable() -> None
         watcher.progressed(Progress("INBOX", 0, 1, messages_to_do=10, messages_done=0, fetched_bytes=0))
         for _ in range(4):
             watcher.message_stored(100, STORED)
-        watcher.archive_written(0.1)
+        watcher.archive_written(0.1, 40)
         watcher.message_stored(100, STORED)
 
     async def story(world: World) -> None:

@@ -3,5 +3,6 @@
 from .conversation import Conversation, CutError
 from .served import Folder, Message, sample
 from .server import ScriptedServer
+from .transcript import Transcript
 
-__all__ = ["Conversation", "CutError", "Folder", "Message", "ScriptedServer", "sample"]
+__all__ = ["Conversation", "CutError", "Folder", "Message", "ScriptedServer", "Transcript", "sample"]

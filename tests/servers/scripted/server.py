@@ -99,6 +99,11 @@ class ScriptedServer:
         number = sorted(commands.opened(self, talk).messages).index(uid) + 1
         talk.send(b"* %d FETCH %b\r\n" % (number, commands.message_items(uid, message, items)))
 
+    def mend(self) -> None:
+        """From now on every command is answered correctly."""
+        self._answers = dict(commands.CORRECT)
+        self.cut_after = self.stall_after = None
+
     def correct(self, command: bytes, talk: Conversation, arguments: bytes) -> bytes | None:
         """What a correct server answers: for hooks that bend only now and then."""
         return commands.CORRECT[command](self, talk, arguments)

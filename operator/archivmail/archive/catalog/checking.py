@@ -82,6 +82,11 @@ def is_known_pack(connection: Connection, name: str) -> bool:
     return connection.execute(select(packs.c.id).where(packs.c.name == name)).first() is not None
 
 
+def pack_of(connection: Connection, content: int) -> int:
+    """The key of the pack in which a content's octets lie; 0 when the content is gone."""
+    return connection.execute(select(contents.c.pack_id).where(contents.c.id == content)).scalar() or 0
+
+
 def contents_of(connection: Connection, pack: int) -> list[KnownContent]:
     """Contents whose octets lie in a pack."""
     wanted = select(

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from archivmail.archive.catalog.dialects import WRITES, file_of, make_engine
+from archivmail.archive.catalog.dialects import DURABLY, SOON, WRITES, file_of, make_engine
 from archivmail.archive.catalog.sharing import Share
 from archivmail.model.errors import ArchiveUnavailable
 
 CatalogUrl = URL
 """What other packages may call the URL of a catalog."""
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest Alembic revision, told here so that opening an up-to-date catalog need not load Alembic."""
 
 
@@ -47,10 +47,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction: committed and durable at the end of the block, rolled back when it raises."""
+    def writing(self, *, is_durable: bool = True) -> Iterator[Connection]:
+        """One transaction: committed and durable at the end of the block, rolled back when it raises.
+
+        One that is not durable becomes so with the next one that is; a power cut before may undo it as a whole.
+        """
         with self._writer, translated(self.url):
-            options = self._engine.execution_options(**{WRITES: True})
+            options = self._engine.execution_options(**{WRITES: DURABLY if is_durable else SOON})
             with options.connect() as connection, connection.begin():
                 yield connection
 

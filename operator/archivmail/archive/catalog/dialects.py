@@ -19,7 +19,13 @@ BUSY_TIMEOUT_S = 30
 """How long a statement waits for another process's transaction."""
 
 WRITES = "archivmail_writes"
-"""Execution option of a connection whose transactions begin as writers."""
+"""Execution option of a connection whose transactions begin as writers, with one of the two values that follow."""
+
+DURABLY = "durably"
+"""A commit is durable when it returns (design §1, invariant 5)."""
+
+SOON = "soon"
+"""A commit is durable with the next durable one. The log keeps the order of both, so that one never stands alone."""
 
 _CACHE_KIB = 16 * 1024
 _ROWS_AT_ONCE = 1000
@@ -54,7 +60,9 @@ def make_engine(url: URL, *, read_only: bool, is_scratch: bool = False) -> Engin
     """An engine whose pool grows with the readers. Nothing connects yet. Errors show no parameters: they are mail."""
     path = file_of(url)
     if path is None:
-        return create_engine(url, pool_pre_ping=True, max_overflow=-1, hide_parameters=True)
+        engine = create_engine(url, pool_pre_ping=True, max_overflow=-1, hide_parameters=True)
+        event.listen(engine, "begin", _begin_on_server)
+        return engine
     engine = create_engine(
         "sqlite://",
         creator=lambda: _connect(path, read_only=read_only, is_scratch=is_scratch),
@@ -62,7 +70,7 @@ def make_engine(url: URL, *, read_only: bool, is_scratch: bool = False) -> Engin
         max_overflow=-1,
         hide_parameters=True,
     )
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", _begin_scratch if is_scratch else _begin)
     return engine
 
 
@@ -89,7 +97,6 @@ def _configure(connection: sqlite3.Connection, *, read_only: bool, is_scratch: b
     connection.execute("PRAGMA temp_store = MEMORY")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
-        # FULL: a commit is durable when it returns (design §1, invariant 5).
         connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
 
 
@@ -108,9 +115,22 @@ def _has_log(path: Path) -> bool:
 
 
 def _begin(connection: Connection) -> None:
+    manner = connection.get_execution_options().get(WRITES)
+    if manner is not None:
+        # NORMAL leaves out the fsync of the log at a commit, and nothing else where there is a log.
+        connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if manner == SOON else 'FULL'}")
+    _begin_scratch(connection)
+
+
+def _begin_scratch(connection: Connection) -> None:
     # A writer takes the lock at once: one that read first and then wants to write could not wait for another.
-    writes = connection.get_execution_options().get(WRITES, False)
+    writes = WRITES in connection.get_execution_options()
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_on_server(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITES) == SOON:
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":

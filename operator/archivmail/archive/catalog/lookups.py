@@ -6,6 +6,7 @@ from contextlib import suppress
 from sqlalchemy import Connection, bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from archivmail.archive.catalog.damage import content_is_damaged, damaged_uids, placement_is_damaged
 from archivmail.archive.catalog.database import Database, translated, unavailable
 from archivmail.archive.catalog.dialects import HotStatement
 from archivmail.archive.catalog.schema import contents, epochs, packs, placements
@@ -24,9 +25,10 @@ class Lookups:
         self._placement = HotStatement(self._connection, _PLACEMENT)
         self._email_id = HotStatement(self._connection, _EMAIL_ID)
         self._uids = HotStatement(self._connection, _UIDS)
+        self._damaged_uids = HotStatement(self._connection, _DAMAGED_UIDS)
 
     def content(self, content_id: ContentId) -> int | None:
-        """The key of a content of this account."""
+        """The key of a content of this account whose octets are sound as far as is known."""
         try:  # once per message: a context manager would cost as much as the call
             row = self._content.first(account=self._account, sha256=content_id)
         except DBAPIError as error:
@@ -43,7 +45,7 @@ class Lookups:
         return None if row is None else ContentId(bytes(row[0]))
 
     def uids(self, epoch: int) -> UidSet:
-        """UIDs with a placement. Memory grows with the ranges, not with the UIDs."""
+        """UIDs with a sound placement. Memory grows with the ranges, not with the UIDs."""
         ranges: list[tuple[int, int]] = []
         low = high = 0
         with translated(self._url):
@@ -54,9 +56,10 @@ class Lookups:
                 if high:
                     ranges.append((low, high))
                 low = high = uid
+            damaged = UidSet.of(uid for (uid,) in self._damaged_uids.each(epoch=epoch))
         if high:
             ranges.append((low, high))
-        return UidSet(ranges)
+        return UidSet(ranges) - damaged
 
     def close(self) -> None:
         """Never raises."""
@@ -72,12 +75,13 @@ def newest_pack(connection: Connection, account: int) -> str:
 
 
 _CONTENT = select(contents.c.id).where(
-    contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account")
+    contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account"), ~content_is_damaged
 )
 _PLACEMENT = select(placements.c.id).where(
     placements.c.epoch_id == bindparam("epoch"),
     placements.c.uid == bindparam("uid"),
     placements.c.content_id == bindparam("content"),
+    ~placement_is_damaged,
 )
 _EMAIL_ID = (
     select(contents.c.sha256)
@@ -89,7 +93,9 @@ _EMAIL_ID = (
         placements.c.email_id == bindparam("email_id"),
         placements.c.email_id != literal_column("''"),  # lets SQLite use the partial index
         epochs.c.origin == bindparam("origin"),
+        ~content_is_damaged,
     )
     .limit(1)
 )
 _UIDS = select(placements.c.uid).where(placements.c.epoch_id == bindparam("epoch")).order_by(placements.c.uid)
+_DAMAGED_UIDS = damaged_uids(bindparam("epoch"))

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from archivmail.archive.catalog import passes, recording
-from archivmail.archive.catalog.recording import NewContent, NewPack, NewPlacement
+from archivmail.archive.catalog.recording import NewPack, NewPlacement
+from archivmail.archive.packs.writing import Span
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.folder import Folder, FolderName, FolderState, LedgerEntry
 from archivmail.model.message import ContentId
@@ -18,7 +19,8 @@ _NONE = UidSet()
 class Pending:
     """Bounded by the caller's checkpoints."""
 
-    contents: dict[ContentId, NewContent] = field(default_factory=dict)
+    contents: dict[ContentId, tuple[int, Span]] = field(default_factory=dict)
+    """Raw octets, and where they will lie in the pack."""
     placements: list[NewPlacement] = field(default_factory=list)
     placed: set[tuple[int, Uid, ContentId]] = field(default_factory=set)
     email_ids: dict[tuple[str, str], ContentId] = field(default_factory=dict)

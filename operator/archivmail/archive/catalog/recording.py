@@ -1,10 +1,11 @@
 """Enter what a pack holds into the catalog, in the transaction of the caller. Entering it twice changes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from archivmail.archive.catalog import damage
 from archivmail.archive.catalog.dialects import insert, insert_all
 from archivmail.archive.catalog.schema import contents, packs, placements
 from archivmail.archive.catalog.values import clean
@@ -91,6 +92,8 @@ def _enter_placements(
         if each.content_id in keys
     ]
     insert_all(connection, placements, _PLACEMENT_COLUMNS, rows)
+    seen = ((each.epoch, each.sighting.uid, keys[each.content_id]) for each in new if each.content_id in keys)
+    damage.heal_sightings(connection, account, pack_id, seen)
     return [each for each in new if each.content_id not in keys]
 
 
@@ -101,10 +104,11 @@ def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:
     return int(connection.execute(select(packs.c.id).where(packs.c.name == pack.name)).scalar_one())
 
 
-def _enter_contents(connection: Connection, account: int, pack_id: int, new: Iterable[NewContent]) -> None:
+def _enter_contents(connection: Connection, account: int, pack_id: int, new: Sequence[NewContent]) -> None:
     rows = [(account, each.content_id, each.size, pack_id, each.offset, each.length) for each in new]
     # Where another process was first, its octets are the same and its pack is durable too.
     insert_all(connection, contents, _CONTENT_COLUMNS, rows)
+    damage.heal_contents(connection, account, pack_id, ((each.content_id, each.offset, each.length) for each in new))
 
 
 def _keys(connection: Connection, account: int, pack_id: int, wanted: set[ContentId]) -> dict[ContentId, int]:

@@ -50,8 +50,8 @@ def _words(name: str) -> Column[str]:
     return Column(name, Text, nullable=False, server_default=text("''"))
 
 
-def _reference(name: str, target: str, *, primary_key: bool = False) -> Column[int]:
-    return Column(name, NUMBER, ForeignKey(target), nullable=False, primary_key=primary_key)
+def _reference(name: str, target: str, *, primary_key: bool = False, ondelete: str | None = None) -> Column[int]:
+    return Column(name, NUMBER, ForeignKey(target, ondelete=ondelete), nullable=False, primary_key=primary_key)
 
 
 accounts = _table(
@@ -190,6 +190,17 @@ audit = _table(
     Column("hash", LargeBinary, nullable=False),  # SHA-256 over `previous` and the fields above
     UniqueConstraint("previous"),  # two writers cannot both follow the same entry
 )
+
+# What verification found damaged or missing: the octets of a content, the record of a sighting. A row goes when they
+# are stored again.
+damaged_contents = _table(
+    "damaged_contents", _reference("content_id", "contents.id", primary_key=True, ondelete="CASCADE")
+)
+damaged_sightings = _table(
+    "damaged_sightings", _reference("placement_id", "placements.id", primary_key=True, ondelete="CASCADE")
+)
+
+verifications = _table("verifications", _key(), _number("ended_at_us"))  # one row, after the first
 
 # SQLite only. Contentless: the text is not kept a second time, snippets are read from the pack. rowid = contents.id.
 TEXT_INDEX = "message_text"

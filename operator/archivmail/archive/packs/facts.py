@@ -76,7 +76,7 @@ class Place:
             self._shared,
             record(_UID, b"%d" % sighting.uid),
             record(_INTERNAL_DATE, _octets(sighting.internal_date)),
-            record(_FLAGS, _octets(" ".join(sighting.flags))),
+            _flags_record(sighting.flags),
         )
         if sighting.email_id is None:
             return b"".join(shared)
@@ -85,10 +85,21 @@ class Place:
 
 def record(keyword: bytes, value: bytes) -> bytes:
     """One pax record."""
-    rest = len(keyword) + len(value) + 3  # the blank, "=" and the newline
+    return b"%b%b\n" % (_before_value(keyword, len(value)), value)
+
+
+@lru_cache(maxsize=1024)  # a handful of keywords, whose values have a handful of lengths
+def _before_value(keyword: bytes, size: int) -> bytes:
+    """The length of the record, its keyword and the equals sign."""
+    rest = len(keyword) + size + 3  # the blank, "=" and the newline
     length = rest + len(str(rest))
     length = rest + len(str(length))  # counting its own digits may have given it one more
-    return b"%d %s=%s\n" % (length, keyword, value)
+    return b"%d %b=" % (length, keyword)
+
+
+@lru_cache(maxsize=1024)  # most messages of a folder have the same few
+def _flags_record(flags: tuple[str, ...]) -> bytes:
+    return record(_FLAGS, _octets(" ".join(flags)))
 
 
 def records_of(block: bytes) -> dict[bytes, bytes]:

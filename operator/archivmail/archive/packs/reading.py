@@ -1,7 +1,7 @@
 """Read packs: all members in order, or one by its range. Memory is bounded by WINDOW, whatever the message."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import IO, Protocol, cast
@@ -62,20 +62,34 @@ def frames(source: Source) -> list[Frame]:
     return frames_of(table, source.size)
 
 
-def scan(source: Source, listed: list[Frame]) -> Iterator[Member | Damage]:
+def scan(source: Source, listed: Sequence[Frame]) -> Iterator[Member | Damage]:
     """Check every member of a pack in order; damage of one leaves the others alone. `listed` comes from `frames`."""
     if not listed:
         yield Damage(Frame(0, 0, 0), "The pack has no end marker.")
         return
+    yield from members(source, listed[:-1])
+    yield from end(source, listed[-1])
+
+
+def members(source: Source, listed: Sequence[Frame]) -> Iterator[Member | Damage]:
+    """Check these members alone, none of which is the end marker."""
     decompressor = zstandard.ZstdDecompressor()
-    for frame, octets in _windows(source, listed[:-1]):
-        try:
-            yield _check(_opened(decompressor, source, frame, octets), frame)
-        except zstandard.ZstdError:
-            yield Damage(frame, "A frame does not decompress.")
-        except ArchiveDamaged as error:
-            yield Damage(frame, error.text)
-    yield from _end(decompressor, source, listed[-1])
+    for frame, octets in _windows(source, listed):
+        yield _member(decompressor, source, frame, octets)
+
+
+def end(source: Source, frame: Frame) -> Iterator[Member | Damage]:
+    """Check the last frame. A pack that was cut short ends in a message, which is as good as any other."""
+    decompressor = zstandard.ZstdDecompressor()
+    try:
+        read = _opened(decompressor, source, frame, source.read_at(frame.offset, frame.length))
+        if parse(read) is None:
+            return
+    except (zstandard.ZstdError, ArchiveDamaged):
+        yield Damage(frame, "The end marker of the pack cannot be read.")
+        return
+    yield _member(decompressor, source, frame, None)
+    yield Damage(Frame(frame.offset + frame.length, 0, 0), "The pack has no end marker.")
 
 
 def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
@@ -107,6 +121,17 @@ def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
 
 
 Read = Callable[[int], bytes]
+
+
+def _member(
+    decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame, octets: bytes | memoryview | None
+) -> Member | Damage:
+    try:
+        return _check(_opened(decompressor, source, frame, octets), frame)
+    except zstandard.ZstdError:
+        return Damage(frame, "A frame does not decompress.")
+    except ArchiveDamaged as error:
+        return Damage(frame, error.text)
 
 
 def _check(read: Read, frame: Frame) -> Member | Damage:
@@ -143,19 +168,11 @@ def _ends(read: Read, size: int) -> None:
         raise ArchiveDamaged("A frame of the pack does not end with its member.")
 
 
-def _end(decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame) -> Iterator[Damage]:
-    try:
-        if parse(_opened(decompressor, source, frame, source.read_at(frame.offset, frame.length))) is not None:
-            yield Damage(frame, "The pack has no end marker.")
-    except (zstandard.ZstdError, ArchiveDamaged):
-        yield Damage(frame, "The end marker of the pack cannot be read.")
-
-
 def _is_small(frame: Frame) -> bool:
     return frame.length <= WINDOW and frame.content_length <= 2 * WINDOW
 
 
-def _windows(source: Source, listed: list[Frame]) -> Iterator[tuple[Frame, bytes | memoryview | None]]:
+def _windows(source: Source, listed: Sequence[Frame]) -> Iterator[tuple[Frame, bytes | memoryview | None]]:
     """Each frame with its octets, many read at once; None for a frame too large for that."""
     start, window = 0, memoryview(b"")
     for at, frame in enumerate(listed):

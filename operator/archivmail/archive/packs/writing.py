@@ -1,10 +1,15 @@
-"""Write a pack: one zstd frame per member, the end marker, the seek table (design §5). Knows no catalog."""
+"""Write a pack: one zstd frame per member, the end marker, the seek table (design §5). Knows no catalog.
+
+Members are compressed and written in groups on a thread of their own: neither needs the interpreter, so the next
+messages come in meanwhile.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import zstandard
 
+from archivmail.archive.packs.background import Background
 from archivmail.archive.packs.facts import Place
 from archivmail.archive.packs.internaldate import seconds
 from archivmail.archive.packs.seektable import SeekTable
@@ -19,9 +24,19 @@ MAX_MESSAGE = 2 * 1024**3
 WHOLE = 8 * 1024**2
 """Octets up to which a message is compressed in one call; larger ones are streamed."""
 
-# Measured on mail of 28 kB: level 3 saves 0.6 % of the octets of level 1 and takes 40 % longer.
+# Measured on mail of 28 kB: level 3 saves 0.6 % of the octets of level 1 and takes 30 % longer; level -1 takes 40 %
+# less time and a third more room, because it leaves base64 as it is.
 _LEVEL = 1
 _CHECKSUM_SIZE = 4
+
+_GROUP = 512 * 1024
+"""Octets compressed in one go: some twenty messages, so that handing them over costs little for each."""
+
+_UNDER_WAY = 8 * 1024**2
+"""Octets that may wait for the thread, one message more if it is large."""
+
+
+Group = list[bytes | bytearray | memoryview]  # as zstandard wants it
 
 
 class Sink(Protocol):
@@ -34,16 +49,16 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Span:
-    """Where a member's frame lies in its pack."""
+    """Where a member's frame lies in its pack; known once the pack is finished."""
 
-    offset: int
-    length: int
+    offset: int = -1
+    length: int = 0
 
 
 class PackWriter:
-    """Appends members. After an error from `finish`, or an OSError, the pack is of no use any more."""
+    """Appends members. Raises what its sink raises, perhaps at a later call; the pack is of no use then: abandon it."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -52,12 +67,13 @@ class PackWriter:
             _LEVEL, write_checksum=True, write_content_size=True
         )
         self._compressor = zstandard.ZstdCompressor(compression_params=parameters)
+        self._background = Background("pack-writer", _UNDER_WAY)
+        self._group: Group = []
+        self._spans: list[Span] = []
+        self._gathered = 0
+        self.members = 0
         self.size = 0
-        """Octets written."""
-
-    @property
-    def members(self) -> int:
-        return self._table.frames
+        """Octets written; the whole pack once it is finished."""
 
     def append(self, place: Place, sighting: Sighting, body: Body) -> Span:
         """Append a message. Raises ArchivmailError (MESSAGE_TOO_LARGE); the pack stays good then."""
@@ -74,39 +90,74 @@ class PackWriter:
             seconds(sighting.internal_date),
             place.records(sighting, body.content_id),
         )
-        if size <= WHOLE:
-            return self._whole(b"".join((head, *body.chunks(), padding(size))), len(head), size)
-        return self._streamed(head, body)
+        if size > WHOLE:
+            return self._streamed(head, body)
+        fill = padding(size)
+        member = b"".join((head, *body.chunks(), fill))
+        if len(member) != len(head) + size + len(fill):
+            raise ValueError("a body gave another number of octets than its size says")
+        return self._gather(member)
 
     def append_seen(self, place: Place, sighting: Sighting, content_id: ContentId) -> Span:
         """Append a further sighting: an empty member."""
         name = place.member(sighting, has_octets=False)
-        head = headers(name, 0, seconds(sighting.internal_date), place.records(sighting, content_id))
-        return self._whole(head, len(head), 0)
+        return self._gather(headers(name, 0, seconds(sighting.internal_date), place.records(sighting, content_id)))
 
     def finish(self) -> None:
-        """Write the end marker and the seek table."""
-        self._frame(self._compressor.compress(END), len(END))
+        """Write what was gathered, the end marker and the seek table."""
+        self._settle()
+        self._background.close()
+        self._frame(self._compressor.compress(END), len(END), Span())
         self._sink.write(self._table.octets())
         self.size += len(self._table.octets())
 
-    def _whole(self, member: bytes, head_size: int, size: int) -> Span:
-        if len(member) != head_size + size + len(padding(size)):
-            raise ValueError("a body gave another number of octets than its size says")
-        return self._frame(self._compressor.compress(member), len(member))
+    def abandon(self) -> None:
+        """Write no more; afterwards nobody uses the sink. Harmless when repeated. Never raises."""
+        self._background.close()
 
-    def _frame(self, frame: bytes, content_length: int) -> Span:
+    # --- members in groups -------------------------------------------------------------------------------------------
+
+    def _gather(self, member: bytes) -> Span:
+        span = Span()
+        self._group.append(member)
+        self._spans.append(span)
+        self._gathered += len(member)
+        self.members += 1
+        if self._gathered >= _GROUP:
+            group, spans = self._taken()
+            self._background.submit(lambda: self._press(group, spans), sum(map(len, group)))
+        return span
+
+    def _settle(self) -> None:
+        """Write everything that was gathered. Few messages are not worth a thread."""
+        self._background.settle()
+        if self._group:
+            self._press(*self._taken())
+
+    def _taken(self) -> tuple[Group, list[Span]]:
+        taken = self._group, self._spans
+        self._group, self._spans, self._gathered = [], [], 0
+        return taken
+
+    def _press(self, group: Group, spans: list[Span]) -> None:
+        frames = self._compressor.multi_compress_to_buffer(group)
+        for at, (member, span) in enumerate(zip(group, spans, strict=True)):
+            self._frame(frames[at].tobytes(), len(member), span)
+
+    def _frame(self, frame: bytes, content_length: int, span: Span) -> None:
         self._sink.write(frame)
-        return self._enter(len(frame), content_length, frame[-_CHECKSUM_SIZE:])
+        self._enter(span, len(frame), content_length, frame[-_CHECKSUM_SIZE:])
 
-    def _enter(self, length: int, content_length: int, checksum: bytes) -> Span:
-        span = Span(self.size, length)
+    def _enter(self, span: Span, length: int, content_length: int, checksum: bytes) -> None:
+        span.offset, span.length = self.size, length
         self._table.add(length, content_length, checksum)
         self.size += length
-        return span
+
+    # --- large members -----------------------------------------------------------------------------------------------
 
     def _streamed(self, head: bytes, body: Body) -> Span:
         """Memory does not grow with the body: the frame is written as it is made."""
+        self._settle()
         content_length = len(head) + body.size + len(padding(body.size))
         stream = self._compressor.compressobj(size=content_length)
         length = 0
@@ -123,4 +174,7 @@ class PackWriter:
         except BaseException:
             self._sink.cut(self.size)
             raise
-        return self._enter(length, content_length, tail)
+        span = Span()
+        self._enter(span, length, content_length, tail)
+        self.members += 1
+        return span

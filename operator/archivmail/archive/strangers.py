@@ -1,0 +1,63 @@
+"""Packs that the catalog does not know: left by a crash, brought from a backup, or about to be committed."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from archivmail.archive.catalog import checking
+from archivmail.archive.catalog.database import Database
+from archivmail.archive.locking import AccountLocks
+from archivmail.archive.packs.names import time_of
+from archivmail.archive.packs.reading import Member, frames, scan
+from archivmail.archive.packs.stores import PackStore
+from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchiveDamaged
+
+
+class Kind(StrEnum):
+    ORPHAN = "orphan"
+    """It holds what the catalog does not know; `rebuild` takes it in."""
+    REDUNDANT = "redundant"
+    """Everything in it is known, and so elsewhere too."""
+    ABOUT_TO_BE_KNOWN = "about-to-be-known"
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A pack newer than all that are committed, of an account that is being archived now, is about to be committed."""
+
+    locks: AccountLocks
+    newest: dict[AccountRef, str] = field(default_factory=dict)
+
+    def saw(self, account: AccountRef, name: str) -> None:
+        """A pack of the account is committed."""
+        self.newest[account] = max(self.newest.get(account, ""), name)
+
+    def covers(self, name: str) -> bool:
+        _, namespace, account_name, _ = name.split("/")
+        for account, newest in self.newest.items():
+            if newest.rpartition("/")[0] == name.rpartition("/")[0]:
+                return time_of(name) > time_of(newest) and self.locks.is_taken(account)
+        return self.locks.is_taken(AccountRef(namespace, account_name))
+
+
+def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -> Kind:
+    """What to make of a pack that the catalog did not list. Raises ArchiveUnavailable."""
+    try:
+        with store.open(name) as source:
+            is_needless = all(
+                isinstance(each, Member) and is_known(database, each) for each in scan(source, frames(source))
+            )
+    except ArchiveDamaged:
+        is_needless = False
+    with database.reading() as connection:
+        if checking.is_known_pack(connection, name):  # committed in the meantime
+            return Kind.ABOUT_TO_BE_KNOWN
+    if is_needless:
+        return Kind.REDUNDANT
+    return Kind.ABOUT_TO_BE_KNOWN if in_flight.covers(name) else Kind.ORPHAN
+
+
+def is_known(database: Database, member: Member) -> bool:
+    """Whether the catalog has the sighting that a member records, whatever the pack."""
+    with database.reading() as connection:
+        return checking.is_known(connection, member.facts)

@@ -1,0 +1,173 @@
+"""The whole engine against a scripted server: real session, real rules, real archive; only the server is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from archivmail.archive.opening import open_archive
+from archivmail.decide import status as statuses
+from archivmail.decide.due import Trigger
+from archivmail.imap.session import connect
+from archivmail.model.account import AccountRef, AccountSpec, FolderRules
+from archivmail.model.message import Stored
+from archivmail.model.outcome import AccountOutcome, FolderOutcome, Progress, Result
+from archivmail.model.reasons import Reason
+from archivmail.model.status import AccountStatus, ConditionStatus, ConditionType
+from archivmail.model.uidset import UidValidity
+from archivmail.sync.account import Job, run
+from tests.imap.sessions import QUICK
+
+if TYPE_CHECKING:
+    from archivmail.imap.limits import Limits
+    from tests.servers.scripted import ScriptedServer
+
+REF = AccountRef("team-a", "alice")
+SPEC = AccountSpec(host="127.0.0.1", port=0, secret_name="alice", timeout=timedelta(hours=1))
+
+Key = tuple[bytes, int, int]
+"""Folder, UIDVALIDITY (0 for none), UID."""
+
+
+@dataclass
+class Watched:
+    """A watcher that keeps what tests ask for."""
+
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def progressed(self, progress: Progress) -> None: ...
+
+    def message_stored(self, size: int, stored: Stored) -> None: ...
+
+    def folder_reset(self, folder: str, before: UidValidity, after: UidValidity) -> None: ...
+
+    def imap_failed(self, stage: str, reason: str) -> None:
+        self.failures.append((stage, reason))
+
+    def archive_written(self, seconds: float) -> None: ...
+
+
+class Engine:
+    """A server, an archive in a folder, and a clock that the test moves. Every run is checked against `truth`.
+
+    What a run says is held against what the server really has and what the archive really holds, whatever the server
+    did meanwhile: that is all the proof there is, so it stands here once and no quirk can leave it out.
+    """
+
+    def __init__(self, folder: Path, server: ScriptedServer, *, limits: Limits = QUICK) -> None:
+        self.server = server
+        self.archive = open_archive(str(folder / "archive"), create=True)
+        self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+        self.limits = limits
+        self.watched = Watched()
+        self.status = AccountStatus()
+        self.history: dict[Key, set[bytes]] = {}
+        """Every octet string that the server ever really had under a key: nothing else may be in the archive."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.archive.close()
+
+    def truth(self) -> dict[Key, bytes]:
+        """What the server has now, hidden or not."""
+        return {
+            (name, folder.uid_validity or 0, uid): message.octets
+            for name, folder in self.server.folders.items()
+            for uid, message in folder.messages.items()
+        }
+
+    def held(self) -> dict[Key, bytes]:
+        """What the archive has, read back from its packs."""
+        found: dict[Key, bytes] = {}
+        for row in self.archive.placements():
+            octets = b"".join(self.archive.octets(row.content_id))
+            key = (row.folder, int(row.uid_validity), int(row.uid))
+            assert found.setdefault(key, octets) == octets, f"{key} was placed twice, with other octets"
+        return found
+
+    def sync(
+        self, *, forced: bool = False, rules: FolderRules | None = None, should_stop: Callable[[], bool] = lambda: False
+    ) -> AccountOutcome:
+        """One run, a minute after the one before; what it says must be true."""
+        self.now += timedelta(minutes=1)
+        self.note()
+        job = Job(
+            ref=REF,
+            spec=replace(SPEC, rules=rules or FolderRules()),
+            endpoint=self.server.endpoint,
+            credentials=self.server.credentials,
+            forced=forced,
+        )
+        began = statuses.begin(self.status, generation=1, trigger=Trigger.REQUEST, now=self.now)
+        outcome = run(
+            job,
+            connect=partial(connect, limits=self.limits),
+            open_account=self.archive.take,
+            watcher=self.watched,
+            clock=lambda: self.now,
+            should_stop=should_stop,
+        )
+        self.note()
+        self.status = statuses.finish(
+            began, outcome, spec=SPEC, generation=1, requested_at=None, now=self.now, jitter=0.0
+        )
+        self._check(outcome)
+        return outcome
+
+    def later(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+    def note(self) -> None:
+        """The server's content is about to be changed: what it had may be in the archive."""
+        for key, octets in self.truth().items():
+            self.history.setdefault(key, set()).add(octets)
+
+    @property
+    def is_complete(self) -> bool:
+        """What the condition says."""
+        condition = self.status.condition(ConditionType.COMPLETE)
+        return condition is not None and condition.status is ConditionStatus.TRUE
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it is not complete."""
+        condition = self.status.condition(ConditionType.COMPLETE)
+        return condition.reason if condition is not None else None
+
+    # --- what must hold after every run ------------------------------------------------------------------------------
+
+    def _check(self, outcome: AccountOutcome) -> None:
+        held = self.held()
+        for key, octets in held.items():
+            assert octets in self.history.get(key, set()), f"{key} is archived with octets that it never had"
+        for folder in outcome.folders:
+            counts = folder.counts
+            assert counts.server == counts.archived + counts.pending + counts.quarantined, folder
+            assert counts.archived <= len([key for key in held if key[0] == folder.name]), folder
+        if outcome.result is Result.SUCCEEDED:
+            assert outcome.failure is None
+            assert all(folder.complete for folder in outcome.folders)
+            missing = self.truth().keys() - held.keys() if all_told(outcome.folders) else set()
+            assert not missing, f"the run succeeded without {sorted(missing)}"
+        assert self.is_complete is (outcome.result is Result.SUCCEEDED), (outcome.result, self.status.conditions)
+        assert outcome.added <= len(held)
+
+    def require_all(self) -> None:
+        """Everything the server has is archived, nothing stands twice in the packs, and every octet is sound."""
+        held = self.held()
+        truth = self.truth()
+        assert {key: held.get(key) for key in truth} == truth
+        report = self.archive.verify(full=True)
+        assert report.is_clean, report
+        assert report.messages == len(set(held.values()))
+
+
+def all_told(folders: tuple[FolderOutcome, ...]) -> bool:
+    """Was every folder of the server in the run?"""
+    return bool(folders)
