@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -13,7 +14,8 @@ from sqlalchemy import text
 from archivmail.archive.catalog.creating import create
 from archivmail.archive.catalog.database import REVISION, Database, ensure_revision
 from archivmail.archive.catalog.dialects import url_of
-from archivmail.archive.catalog.schema import TEXT_INDEX, metadata
+from archivmail.archive.catalog.indexing import waiting
+from archivmail.archive.catalog.schema import TEXT_INDEX, WAITS, metadata
 from archivmail.model.errors import ArchiveUnavailable
 from tests.archive.builders import NoFsync
 
@@ -89,7 +91,10 @@ def test_commits_are_durable(database: Database) -> None:
     [
         pytest.param("SELECT id FROM contents WHERE sha256 = x'00' AND account_id = 1", id="content"),
         pytest.param("SELECT id FROM contents WHERE sha256 BETWEEN x'00' AND x'01'", id="shortened-id"),
-        pytest.param("SELECT id FROM contents WHERE indexed = 0 ORDER BY id LIMIT 9", id="index-backlog"),
+        pytest.param(f"SELECT id FROM contents WHERE {WAITS} ORDER BY id LIMIT 9", id="index-backlog"),
+        pytest.param(
+            "SELECT id FROM contents WHERE account_id = 1 ORDER BY sent_s DESC LIMIT 9", id="newest-of-account"
+        ),
         pytest.param("SELECT id FROM contents WHERE pack_id = 1", id="contents-of-a-pack"),
         pytest.param("SELECT id FROM placements WHERE epoch_id = 1 AND uid = 2 AND content_id = 3", id="placement"),
         pytest.param("SELECT uid FROM placements WHERE epoch_id = 1 ORDER BY uid", id="uids-of-an-epoch"),
@@ -135,3 +140,33 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
         fail()
     with database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM accounts")).scalar() == 0
+
+
+def test_a_catalog_of_the_first_version_is_indexed_anew(tmp_path: Path) -> None:
+    """The text index got another form: everything waits, nothing that lists show is lost."""
+    (tmp_path / "old.db").touch()
+    database = Database(url_of(tmp_path / "old.db"))
+    config = Config()
+    config.set_main_option("script_location", "archivmail.archive.catalog:migrations")
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (
+            "INSERT INTO accounts (id, namespace, name) VALUES (1, 'a', 'b')",
+            "INSERT INTO packs (id, account_id, name) VALUES (1, 1, 'packs/a/b/1.tar.zst')",
+            (
+                "INSERT INTO contents (id, account_id, sha256, pack_id, indexed, subject) "
+                "VALUES (1, 1, x'00', 1, 1, 'kept')"
+            ),
+            "INSERT INTO message_text (rowid, subject) VALUES (1, 'kept')",
+        ):
+            connection.exec_driver_sql(statement)
+
+    ensure_revision(database)
+    with database.reading() as connection:
+        assert [each.content for each in waiting(connection, after=0, limit=9)] == [1]
+        assert connection.execute(text("SELECT subject FROM contents")).scalar() == "kept"
+        assert (
+            connection.execute(text("SELECT count(*) FROM message_text WHERE message_text MATCH 'kept'")).scalar() == 0
+        )
+    database.close()

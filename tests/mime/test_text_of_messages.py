@@ -55,12 +55,12 @@ PDF = part(
 )  # fmt: skip
 def test_words_of_every_text_part_are_found(octets: bytes, body: str) -> None:
     """Plain, HTML, embedded; decoded; in order."""
-    assert extract(octets).body == body
+    assert "\n".join(extract(octets).texts) == body
 
 
 def test_boundary_that_begins_another_is_not_mistaken() -> None:
     """`b` is the boundary, `bc` a line of text."""
-    assert extract(mail(part(b"one\r\n--bc\r\ntwo"))).body == "one\r\n--bc\r\ntwo"
+    assert extract(mail(part(b"one\r\n--bc\r\ntwo"))).texts == ("one\r\n--bc\r\ntwo",)
 
 
 @pytest.mark.parametrize(

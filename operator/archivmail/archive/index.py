@@ -11,14 +11,11 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from archivmail.archive.catalog.fulltext import IndexedText
 from archivmail.archive.catalog.indexing import Indexed, Waiting, record, waiting
+from archivmail.archive.catalog.wording import IndexedText
 from archivmail.mime.envelope import Envelope, envelope
 from archivmail.mime.text import MAX_INPUT_BYTES, Extract, extract
 from archivmail.model.errors import ArchiveDamaged
-
-RULES = 1
-"""Version of what is extracted, kept in contents.indexed; counts up when a message gives other words than before."""
 
 BATCH_MESSAGES = 500
 """Messages of one transaction: its fsync costs little on so many, and a writer waits for them well under a second."""
@@ -35,7 +32,12 @@ Read = Callable[[Waiting, int], bytes]
 class Catalog(Protocol):
     """What draining needs of catalog.database.Database."""
 
+    @property
+    def dialect(self) -> str: ...
+
     def reading(self) -> AbstractContextManager[Connection]: ...
+
+    def holding(self) -> AbstractContextManager[Connection]: ...
 
     def writing(self) -> AbstractContextManager[Connection]: ...
 
@@ -47,29 +49,50 @@ def drain(
 
     Raises ArchiveUnavailable; what was committed before stays. Stops at the next message when `should_stop`.
     """
+    step = _claim_and_write if catalog.dialect == "postgresql" else _look_and_write
     done, after = 0, 0
     while done < max_messages and not should_stop():
-        with catalog.reading() as connection:
-            batch = waiting(connection, after=after, limit=min(BATCH_MESSAGES, max_messages - done))
-        if not batch:
+        limit = min(BATCH_MESSAGES, max_messages - done)
+        written, after, is_end = step(catalog, read, after=after, limit=limit, should_stop=should_stop)
+        done += written
+        if is_end:
             break
+    return done
+
+
+_Step = tuple[int, int, bool]
+"""How many were written, the last one looked at, and whether nothing is left to do."""
+
+
+def _look_and_write(catalog: Catalog, read: Read, *, after: int, limit: int, should_stop: Callable[[], bool]) -> _Step:
+    """For SQLite: no transaction is open while messages are read, for another writer would wait for it."""
+    with catalog.reading() as connection:
+        batch = waiting(connection, after=after, limit=limit)
+    found = _look_into(batch, read, should_stop)
+    if not found:
+        return 0, after, True
+    with catalog.writing() as connection:
+        return record(connection, found), found[-1].text.content, False
+
+
+def _claim_and_write(catalog: Catalog, read: Read, *, after: int, limit: int, should_stop: Callable[[], bool]) -> _Step:
+    """For PostgreSQL: the batch is locked until it is written, and others skip it. A run waits for none of this."""
+    with catalog.holding() as connection, connection.begin():
+        batch = waiting(connection, after=after, limit=limit, claimed=True)
         found = _look_into(batch, read, should_stop)
         if not found:
-            break
-        with catalog.writing() as connection:
-            done += record(connection, found, rules=RULES)
-        after = found[-1].text.content
-    return done
+            return 0, after, True
+        return record(connection, found), found[-1].text.content, False
 
 
 def _look_into(batch: Sequence[Waiting], read: Read, should_stop: Callable[[], bool]) -> list[Indexed]:
     found: list[Indexed] = []
-    text = 0
+    size = 0
     for each in batch:
-        if should_stop() or text > BATCH_TEXT:
+        if should_stop() or size > BATCH_TEXT:
             break
         found.append(look_into(each, read))
-        text += len(found[-1].text.body)
+        size += sum(map(len, found[-1].text.texts))
     return found
 
 
@@ -87,8 +110,8 @@ def look_into(content: Waiting, read: Read) -> Indexed:
             subject=head.subject,
             sender=head.sender,
             recipients=head.recipients,
-            attachments="\n".join(seen.attachment_names),
-            body=seen.body,
+            attachments=seen.attachment_names,
+            texts=seen.texts,
         ),
         sent_s=_sent_s(head.date, content.received_s),
         message_id=head.message_id,
@@ -100,7 +123,7 @@ def _extract(octets: bytes) -> Extract:
     try:
         return extract(octets)
     except Exception:  # noqa: BLE001 - an error of ours on one mail must not keep all others from being found
-        return Extract(_headers_only(octets), "")
+        return Extract(_headers_only(octets))
 
 
 def _headers_only(octets: bytes) -> Envelope:

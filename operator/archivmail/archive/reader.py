@@ -15,6 +15,8 @@ from archivmail.model.message import ContentId
 
 MIN_PREFIX = 4
 """Hex digits of a shortened id, as git's."""
+AHEAD = 4 * 1024 * 1024
+"""Octets of a pack that are read at once to index it."""
 _FULL = 64
 _CANDIDATES = 5
 
@@ -75,7 +77,11 @@ class Reader:
 
 
 class NearbyReader:
-    """Reads the beginnings of many messages that lie pack by pack; keeps one pack open. Not thread-safe."""
+    """Reads the beginnings of many messages that lie pack by pack; keeps one pack open. Not thread-safe.
+
+    What lies behind a message is read with it, for it is asked for next: one request to an object store then serves
+    hundreds of messages.
+    """
 
     def __init__(self, store: PackStore) -> None:
         self._store = store
@@ -87,7 +93,7 @@ class NearbyReader:
         """About the first `limit` octets. Raises ArchiveDamaged, ArchiveUnavailable."""
         if place.pack != self._name or self._source is None:
             self.close()
-            self._source = self._open.enter_context(self._store.open(place.pack))
+            self._source = _AheadSource(self._open.enter_context(self._store.open(place.pack)))
             self._name = place.pack
         found = bytearray()
         for piece in content(self._source, place.offset, place.length):
@@ -99,3 +105,19 @@ class NearbyReader:
     def close(self) -> None:
         self._open.close()
         self._name, self._source = "", None
+
+
+class _AheadSource:
+    """A source that reads further than it is asked to; satisfies packs.reading.Source."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.size = source, source.size
+        self._start, self._window = 0, memoryview(b"")
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        at = offset - self._start
+        if not 0 <= at <= at + length <= len(self._window):
+            if length > AHEAD:
+                return self._source.read_at(offset, length)
+            self._start, self._window, at = offset, memoryview(self._source.read_at(offset, AHEAD)), 0
+        return bytes(self._window[at : at + length])

@@ -37,7 +37,8 @@ class Extract:
     """What a search can find of one message."""
 
     envelope: Envelope
-    body: str
+    texts: tuple[str, ...] = ()
+    """Of its parts, in order; those without any text are left out."""
     attachment_names: tuple[str, ...] = ()
     attachment_count: int = 0
     is_cut: bool = False
@@ -65,7 +66,7 @@ def extract(octets: bytes) -> Extract:
             is_cut = True
     return Extract(
         envelope=of_fields(fields),
-        body="\n".join(text for text in texts if text),
+        texts=tuple(text for text in texts if text),
         attachment_names=tuple(names),
         attachment_count=count,
         is_cut=is_cut or room < 0,

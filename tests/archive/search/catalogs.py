@@ -5,16 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import URL, Connection, Table, insert, select
 
+from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.database import Database, ensure_revision
-from archivmail.archive.catalog.dialects import url_of
+from archivmail.archive.catalog.dialects import file_of
 from archivmail.archive.catalog.indexing import Waiting
-from archivmail.archive.catalog.querytext import parse
+from archivmail.archive.catalog.querytext import Term, parse
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements
 from archivmail.archive.catalog.search import Hit, search
+from archivmail.archive.catalog.wording import phrase_of
 from archivmail.archive.index import drain
 from archivmail.model.errors import ArchiveDamaged
 
@@ -72,6 +73,11 @@ class Catalog:
             raise ArchiveDamaged("The octets of a message are not those that were archived.")
         return self.octets[waiting.content_id][:limit]
 
+    def texts_with(self, word: str) -> int:
+        """Rows of the text index that have the word."""
+        with self.database.reading() as connection:
+            return fulltext.of(connection).count(connection, [phrase_of(Term(word))], up_to=10_000)
+
     def drain(self, max_messages: int = 10_000) -> int:
         return drain(self.database, self.read, max_messages=max_messages)
 
@@ -83,18 +89,19 @@ class Catalog:
         return [hit.subject for hit in self.find(query, **more)]
 
 
-def make_empty(path: Path) -> Path:
+def make_empty(url: URL) -> URL:
     """A catalog with its tables and nothing else."""
-    path.touch()
-    database = Database(url_of(path))
+    if path := file_of(url):
+        path.touch()
+    database = Database(url)
     ensure_revision(database)
     database.close()
-    return path
+    return url
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Catalog]:
-    database = Database(url_of(path))
+def opened(url: URL) -> Iterator[Catalog]:
+    database = Database(url)
     try:
         yield Catalog(database)
     finally:

@@ -4,8 +4,10 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import Connection
 
 from archivmail.archive import index
+from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.indexing import MAX_SUBJECT, Waiting, backlog, record, waiting
 from archivmail.archive.index import BATCH_MESSAGES, drain, look_into
 from archivmail.mime.text import MAX_INPUT_BYTES
@@ -19,18 +21,12 @@ def left(catalog: Catalog) -> int:
         return backlog(connection)
 
 
-def rows_in_index(catalog: Catalog, word: str) -> int:
-    with catalog.database.reading() as connection:
-        found = connection.exec_driver_sql("SELECT count(*) FROM message_text WHERE message_text MATCH ?", (word,))
-        return int(found.scalar_one())
-
-
 def test_everything_is_indexed_once(catalog: Catalog) -> None:
     """Batches follow each other until nothing waits; then there is nothing to do."""
     catalog.add_all(mail(f"word n{number}") for number in range(BATCH_MESSAGES + 30))
     assert catalog.drain() == BATCH_MESSAGES + 30
     assert (left(catalog), catalog.drain()) == (0, 0)
-    assert rows_in_index(catalog, "word") == BATCH_MESSAGES + 30
+    assert catalog.texts_with("word") == BATCH_MESSAGES + 30
     assert len(catalog.reads) == BATCH_MESSAGES + 30
 
 
@@ -110,7 +106,7 @@ def test_indexers_at_the_same_time_do_no_harm(catalog: Catalog) -> None:
     for thread in threads:
         thread.join(timeout=60)
     assert sum(done) == 60
-    assert rows_in_index(catalog, "word") == 60
+    assert catalog.texts_with("word") == 60
 
 
 def test_what_another_indexer_wrote_is_left_alone(catalog: Catalog) -> None:
@@ -121,8 +117,8 @@ def test_what_another_indexer_wrote_is_left_alone(catalog: Catalog) -> None:
     found = [look_into(each, catalog.read) for each in batch]
     for expected in (1, 0):
         with catalog.database.writing() as connection:
-            assert record(connection, found, rules=1) == expected
-    assert rows_in_index(catalog, "word") == 1
+            assert record(connection, found) == expected
+    assert catalog.texts_with("word") == 1
 
 
 def test_the_whole_is_searched_and_a_part_is_listed(catalog: Catalog) -> None:
@@ -144,3 +140,48 @@ def test_no_more_of_a_message_is_read_than_is_looked_at(catalog: Catalog) -> Non
     catalog.add(mail("large"), received=datetime(2024, 1, 1, tzinfo=UTC))
     drain(catalog.database, read)
     assert asked == [MAX_INPUT_BYTES]
+
+
+def test_a_catalog_of_older_rules_is_indexed_anew(catalog: Catalog) -> None:
+    """Its lists stay right meanwhile; a text that the index holds already is not written twice."""
+    catalog.add(mail("listed", "words"))
+    catalog.drain()
+    with catalog.database.writing() as connection:
+        fulltext.remove(connection, [look_into(waiting_again(connection), catalog.read).text])
+    assert left(catalog) == 1
+    assert catalog.subjects("") == ["listed"]
+    assert catalog.subjects("words") == []
+    assert catalog.drain() == 1
+    assert catalog.subjects("words") == ["listed"]
+
+
+def waiting_again(connection: Connection) -> Waiting:
+    connection.exec_driver_sql("UPDATE contents SET indexed = 1")
+    [only] = waiting(connection, after=0, limit=2)
+    return only
+
+
+def test_a_content_that_is_taken_out_is_found_no_more(catalog: Catalog) -> None:
+    """Erasure: not even its words are left."""
+    catalog.add_all([mail("keep", "shared"), mail("erase", "shared secret")])
+    catalog.drain()
+    with catalog.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE contents SET indexed = 1")
+        texts = [look_into(each, catalog.read).text for each in waiting(connection, after=0, limit=9)]
+        fulltext.remove(connection, [each for each in texts if each.subject == "erase"])
+    assert (catalog.texts_with("secret"), catalog.texts_with("shared")) == (0, 1)
+
+
+@pytest.mark.parametrize("catalog", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
+def test_indexers_of_a_shared_catalog_take_different_messages(catalog: Catalog) -> None:
+    """SKIP LOCKED: one does not wait for another, and a run that places a message once more waits for none."""
+    taken = mail("taken")
+    catalog.add_all([taken, mail("free 1"), mail("free 2")])
+    with catalog.database.holding() as connection, connection.begin():
+        [claimed] = waiting(connection, after=0, limit=1, claimed=True)
+        assert catalog.drain() == 2
+        with catalog.database.writing() as writer:
+            writer.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+            catalog._add(writer, taken, "Elsewhere", "team/alice", None, 99)
+        assert record(connection, [look_into(claimed, catalog.read)]) == 1
+    assert (left(catalog), len(catalog.reads)) == (0, 3)

@@ -33,7 +33,8 @@ def make_tables(database: Database) -> None:
     """
     with database.writing() as connection:
         metadata.create_all(connection)
-        connection.exec_driver_sql(TEXT_INDEX_DDL)
+        for statement in TEXT_INDEX_DDL:
+            connection.exec_driver_sql(statement)
         connection.exec_driver_sql(
             "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, "
             "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num) )"

@@ -10,18 +10,18 @@
            | has:attachment
     DATE   = YYYY-MM-DD
 
-Upper and lower case and accents are the same. A word is matched whole; punctuation within it makes a phrase of its
-pieces, so that `bob@example.org` finds the address. In scripts written without spaces (Chinese, Japanese, Thai ...)
-and in Hangul any run of characters is found, from one character on. `name:` with any other name is just a word, so
-that a pasted `Re:` or `https://...` works. A term without any letter or digit is left out.
+Upper and lower case and accents are the same (mime/words.py). A word is matched whole; punctuation within it makes a
+phrase of its pieces, so that `bob@example.org` finds the address. In scripts written without spaces (Chinese, Japanese,
+Thai ...) and in Hangul any run of characters is found, from one character on. `name:` with any other name is just a
+word, so that a pasted `Re:` or `https://...` works. A term without any letter or digit is left out.
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from archivmail.mime.words import words
 from archivmail.model.errors import SpecInvalid
 
 MAX_QUERY_LENGTH = 4096
@@ -99,15 +99,10 @@ def parse(text: str) -> Query:
                 has_attachment = _attachment(value)
             case _:
                 terms.append(Term(value, _FIELDS.get(name, Field.ANYWHERE)))
-    searchable = tuple(term for term in terms if is_searchable(term.words))
+    searchable = tuple(term for term in terms if words(term.words))
     if terms and not searchable:
         raise SpecInvalid("The query has no letter and no digit to look for; search for a word.")
     return Query(searchable, tuple(folders), dates.get("after"), dates.get("before"), has_attachment)
-
-
-def is_searchable(words: str) -> bool:
-    """Whether the text index holds anything of these words: it keeps letters and digits."""
-    return any(unicodedata.category(character)[0] in "LN" for character in words)
 
 
 def _parts(text: str) -> list[tuple[str, str]]:

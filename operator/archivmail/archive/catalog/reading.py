@@ -17,6 +17,8 @@ from archivmail.model.message import ContentId
 from archivmail.model.uidset import Uid, UidValidity
 
 _AT_ONCE = 500
+_FOUND_AT_ONCE = 5000
+"""With a query, whose matches are looked for again each time."""
 _DIGEST_SIZE = 32
 
 
@@ -80,7 +82,8 @@ def all_placements(
         conditions += [] if namespace is None else [accounts.c.namespace == namespace]
         conditions += [] if account is None else [accounts.c.name == account]
     last = 0
-    wanted = _placements().where(*conditions).order_by(placements.c.id).limit(_AT_ONCE)
+    at_once = _AT_ONCE if query is None else _FOUND_AT_ONCE
+    wanted = _placements().where(*conditions).order_by(placements.c.id).limit(at_once)
     while rows := connection.execute(wanted.where(placements.c.id > last)).all():
         yield from map(_placement, rows)
         last = rows[-1].id

@@ -93,6 +93,10 @@ packs = _table(
     Index("ix_packs_account_id_name", "account_id", "name"),
 )
 
+RULES = 2
+"""Version of what the indexer extracts and writes; with another one a revision makes `ix_contents_waiting` anew."""
+WAITS = f"indexed < {RULES}"
+
 contents = _table(
     "contents",
     _key(),
@@ -102,7 +106,8 @@ contents = _table(
     _reference("pack_id", "packs.id"),
     _number("frame_offset"),  # of the zstd frame in the pack
     _number("frame_length"),
-    # What follows is written by the indexer; `indexed` is 0 until then and afterwards the version of its rules.
+    # What follows is written by the indexer; `indexed` is 0 until then and afterwards the version of its rules. While
+    # it is below RULES the content waits to be indexed, or to be indexed anew.
     _number("indexed"),
     _number("sent_s"),
     _words("message_id"),
@@ -114,7 +119,8 @@ contents = _table(
     UniqueConstraint("sha256", "account_id"),
     Index("ix_contents_pack_id", "pack_id"),
     Index("ix_contents_sent_s", "sent_s"),  # newest first, whatever the query
-    Index("ix_contents_waiting", "id", sqlite_where=text("indexed = 0"), postgresql_where=text("indexed = 0")),
+    Index("ix_contents_account_id_sent_s", "account_id", "sent_s"),
+    Index("ix_contents_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )
 
 placements = _table(
@@ -202,10 +208,10 @@ damaged_sightings = _table(
 
 verifications = _table("verifications", _key(), _number("ended_at_us"))  # one row, after the first
 
-# SQLite only. Contentless: the text is not kept a second time, snippets are read from the pack. rowid = contents.id.
+# One line of words for each content (wording.py); rowid or content_id = contents.id. See fts5.py and tsvector.py.
 TEXT_INDEX = "message_text"
-TEXT_INDEX_COLUMNS = ("subject", "sender", "recipients", "attachments", "body")
 TEXT_INDEX_DDL = (
-    f"CREATE VIRTUAL TABLE {TEXT_INDEX} USING fts5("
-    f"{', '.join(TEXT_INDEX_COLUMNS)}, content='', tokenize=\"unicode61 remove_diacritics 2\")"
+    f"CREATE VIRTUAL TABLE {TEXT_INDEX} USING fts5(words, content='', columnsize=0, tokenize='ascii')",
+    f"INSERT INTO {TEXT_INDEX} ({TEXT_INDEX}, rank) VALUES ('hashsize', 8388608)",  # noqa: S608 - octets of memory
 )
+"""Of SQLite; on PostgreSQL only Alembic makes tables."""

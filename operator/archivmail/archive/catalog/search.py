@@ -12,14 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from re import escape, fullmatch
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select, tuple_
 
 from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.querytext import Query
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, placements
+from archivmail.archive.catalog.wording import phrase_of
 
 MAX_LIMIT = 10_000
 """Hits of one call; take more with `before`."""
+
+FEW = 2000
+"""Matches that are put in order rather than looked for from the newest message on. Arbitrary: some milliseconds."""
+_WINDOWS = (200, 800, 4000)
+"""Contents looked at one after the other before all matches are read after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,9 @@ class Cursor:
 
     sent_s: int
     content: int
+
+
+_NEWEST = Cursor(2**62, 2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,54 +70,126 @@ def search(
     before: Cursor | None = None,
 ) -> list[Hit]:
     """At most `limit` hits older than `before`. The cost grows with what the words match, not with the archive."""
-    conditions = content_conditions(connection, query, namespace=namespace, account=account)
-    if before is not None:
-        conditions.append(tuple_(contents.c.sent_s, contents.c.id) < (before.sent_s, before.content))
-    found = (
-        select(contents.c.id)
-        .join(accounts, accounts.c.id == contents.c.account_id)
-        .where(*conditions)
-        .order_by(contents.c.sent_s.desc(), contents.c.id.desc())
-        .limit(max(1, min(limit, MAX_LIMIT)))
-    )
-    ids = list(connection.execute(found).scalars())
-    rows = {row.content: row for row in connection.execute(_shown(ids, _folder_ids(connection, query.folders)))}
+    limit = max(1, min(limit, MAX_LIMIT))
+    looked_for = _LookedFor(connection, query, namespace=namespace, account=account)
+    ids = [each.content for each in looked_for.newest(limit, before)]
+    rows = {row.content: row for row in connection.execute(_shown(ids, looked_for.folders))}
     return [_hit(rows[each]) for each in ids if each in rows]
 
 
-def content_conditions(
+class _LookedFor:
+    """A query on its way through the catalog.
+
+    Few matches are all read and put in order. Many are not: then contents are gone through from the newest on, and each
+    is asked whether it matches, until there are enough.
+    """
+
+    def __init__(self, connection: Connection, query: Query, *, namespace: str | None, account: str | None) -> None:
+        self._connection = connection
+        self._index = fulltext.of(connection)
+        self._phrases = [phrase_of(term) for term in query.terms]
+        self.folders = _folder_ids(connection, query.folders)
+        self._filters = _filters(connection, query, namespace=namespace, account=account)
+        self._in_folders = [_lies_in(ids) for ids in self.folders]
+
+    def newest(self, limit: int, before: Cursor | None) -> list[Cursor]:
+        self._index.prepare(self._connection)
+        if self._phrases and not self._are_many():
+            return self._page([self._matches(contents.c.id), *self._in_folders], limit, before, is_sorted=True)
+        rare = next((ids for ids in self.folders if self._is_rare(ids)), None)
+        if rare is not None:
+            drive = contents.c.id.in_(select(placements.c.content_id).where(placements.c.folder_id.in_(_among(rare))))
+            words = [self._matches(contents.c.id)] if self._phrases else []
+            return self._page([drive, *self._in_folders, *words], limit, before, is_sorted=True)
+        if not self._phrases:
+            return self._page(self._in_folders, limit, before)
+        found, rest = self._walk(limit, before) if self._index.is_quick_by_id else ([], before or _NEWEST)
+        if rest is None:
+            return found
+        # "+ 0" on the id: go through the index by date and not through the matches.
+        return [*found, *self._page([self._matches(contents.c.id + 0), *self._in_folders], limit - len(found), rest)]
+
+    def _are_many(self) -> bool:
+        return self._index.count(self._connection, self._phrases, up_to=FEW + 1) > FEW
+
+    def _is_rare(self, folder_ids: Sequence[int]) -> bool:
+        some = select(placements.c.id).where(placements.c.folder_id.in_(_among(folder_ids))).limit(FEW + 1).subquery()
+        return self._connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+
+    def _matches(self, content_id: ColumnElement[int]) -> ColumnElement[bool]:
+        return self._index.matches(content_id, self._phrases)
+
+    def _walk(self, limit: int, before: Cursor | None) -> tuple[list[Cursor], Cursor | None]:
+        """Hits among the next contents, and where to go on when they were not enough."""
+        found: list[Cursor] = []
+        rest = before or _NEWEST
+        for window in _WINDOWS:
+            page = self._page(self._in_folders, window, rest)
+            among = self._index.among(self._connection, [each.content for each in page], self._phrases)
+            found += [each for each in page if each.content in among]
+            if len(found) >= limit or len(page) < window:
+                return found[:limit], None
+            rest = page[-1]
+        return found, rest
+
+    def _page(
+        self, conditions: Sequence[ColumnElement[bool]], limit: int, before: Cursor | None, *, is_sorted: bool = False
+    ) -> list[Cursor]:
+        """The newest contents behind `before` for which all holds. `is_sorted`: do not go by the index of dates."""
+        sent_s = contents.c.sent_s + 0 if is_sorted else contents.c.sent_s
+        wanted = select(contents.c.sent_s, contents.c.id).where(*self._filters, *conditions)
+        if before is not None:
+            wanted = wanted.where(tuple_(contents.c.sent_s, contents.c.id) < (before.sent_s, before.content))
+        rows = self._connection.execute(wanted.order_by(sent_s.desc(), contents.c.id.desc()).limit(limit))
+        return [Cursor(*row) for row in rows]
+
+
+def placement_conditions(
     connection: Connection, query: Query, *, namespace: str | None = None, account: str | None = None
 ) -> list[ColumnElement[bool]]:
-    """What a content must satisfy, over `contents` joined with `accounts`."""
-    conditions: list[ColumnElement[bool]] = []
-    if namespace is not None:
-        conditions.append(accounts.c.namespace == namespace)
-    if account is not None:
-        conditions.append(accounts.c.name == account)
+    """What a placement must satisfy, over `placements` joined with `contents`: only those in the folders asked for."""
+    conditions = _filters(connection, query, namespace=namespace, account=account)
+    index = fulltext.of(connection)
+    index.prepare(connection)
     if query.terms:
-        conditions.append(fulltext.matches(contents.c.id, query.terms))
+        conditions.append(index.matches(contents.c.id, [phrase_of(term) for term in query.terms]))
+    chosen = _folder_ids(connection, query.folders)
+    conditions += map(_lies_in, chosen)
+    if chosen:
+        conditions.append(or_(*(_is_in(placements.c.folder_id, ids) for ids in chosen)))
+    return conditions
+
+
+def _filters(
+    connection: Connection, query: Query, *, namespace: str | None, account: str | None
+) -> list[ColumnElement[bool]]:
+    """What holds of a content by its own row."""
+    conditions: list[ColumnElement[bool]] = []
+    if namespace is not None or account is not None:
+        ids = _account_ids(connection, namespace, account)
+        conditions.append(contents.c.account_id == ids[0] if len(ids) == 1 else contents.c.account_id.in_(_among(ids)))
     if query.after is not None:
         conditions.append(contents.c.sent_s >= _start_of(query.after))
     if query.before is not None:
         conditions.append(and_(contents.c.sent_s < _start_of(query.before), contents.c.sent_s > 0))
     if query.has_attachment:
         conditions.append(contents.c.attachments > 0)
-    for ids in _folder_ids(connection, query.folders):
-        place = placements.alias()  # its own, for the statement around may be about placements too
-        lies_there = select(place.c.id).where(place.c.content_id == contents.c.id, _is_in(place.c.folder_id, ids))
-        conditions.append(lies_there.correlate(contents).exists())
     return conditions
 
 
-def placement_conditions(
-    connection: Connection, query: Query, *, namespace: str | None = None, account: str | None = None
-) -> list[ColumnElement[bool]]:
-    """The same over `placements` joined with `contents` and `accounts`: only placements in the folders asked for."""
-    conditions = content_conditions(connection, query, namespace=namespace, account=account)
-    chosen = _folder_ids(connection, query.folders)
-    if chosen:
-        conditions.append(or_(*(_is_in(placements.c.folder_id, ids) for ids in chosen)))
-    return conditions
+def _lies_in(folder_ids: Sequence[int]) -> ColumnElement[bool]:
+    place = placements.alias()  # its own, for the statement around may be about placements too
+    lies_there = select(place.c.id).where(place.c.content_id == contents.c.id, _is_in(place.c.folder_id, folder_ids))
+    return lies_there.correlate(contents).exists()
+
+
+def _account_ids(connection: Connection, namespace: str | None, account: str | None) -> list[int]:
+    wanted = select(accounts.c.id)
+    if namespace is not None:
+        wanted = wanted.where(accounts.c.namespace == namespace)
+    if account is not None:
+        wanted = wanted.where(accounts.c.name == account)
+    return list(connection.execute(wanted).scalars())
 
 
 def _start_of(day: date) -> int:
@@ -135,10 +216,14 @@ def _folded(name: str) -> str:
 
 
 def _is_in(folder_id: ColumnElement[int], ids: Sequence[int]) -> ColumnElement[bool]:
-    # Written into the statement: SQLite takes only 32,766 parameters. "+ 0" keeps it from reading the whole folder for
-    # each content; the few placements of the content are what is to be looked at.
-    among: BindParameter[int] = bindparam("folder_ids", list(ids), expanding=True, literal_execute=True, unique=True)
-    return (folder_id + 0).in_(among)
+    # "+ 0" keeps SQLite from reading the whole folder for each content; the few placements of the content are what is
+    # to be looked at.
+    return (folder_id + 0).in_(_among(ids))
+
+
+def _among(ids: Sequence[int]) -> BindParameter[int]:
+    """For `in_`. Written into the statement: SQLite takes only 32,766 parameters."""
+    return bindparam("ids", list(ids), expanding=True, literal_execute=True, unique=True)
 
 
 def _shown(ids: Sequence[int], chosen: Sequence[Sequence[int]]) -> Select[tuple[object, ...]]:

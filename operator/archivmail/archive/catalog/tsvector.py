@@ -1,0 +1,79 @@
+"""The text index in PostgreSQL: the lines as they are, and a GIN index over the tsvector of their words.
+
+The tsvector is no column and has no positions: it is what the GIN index was made of. Whether words stand one after the
+other is looked up in the line. Rejected: a tsvector column with positions, which numbers words only up to 16,383, each
+up to 256 times, and takes more room; the parser of to_tsvector, whose words depend on the server's locale.
+
+The lines are kept out of the rows (`toast_tuple_target`), so that reading ids touches few pages.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, column, func, literal, select, table, text
+
+from archivmail.archive.catalog.schema import TEXT_INDEX
+from archivmail.archive.catalog.wording import Phrase
+
+_LINES = table(TEXT_INDEX, column("content_id"), column("words"))
+_VECTOR = "array_to_tsvector(string_to_array(words, ' '))"
+"""To the letter as in the index, or PostgreSQL does not use it."""
+
+
+class TsVector:
+    """See fulltext.TextIndex."""
+
+    is_quick_by_id = True
+
+    def add(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
+        connection.execute(
+            text(f"INSERT INTO {TEXT_INDEX} (content_id, words) VALUES (:content, :line)"),  # noqa: S608
+            [{"content": content, "line": line} for content, line in lines],
+        )
+
+    def remove(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
+        connection.execute(
+            text(f"DELETE FROM {TEXT_INDEX} WHERE content_id = ANY(:ids)"),  # noqa: S608
+            {"ids": [content for content, _ in lines]},
+        )
+
+    def prepare(self, connection: Connection) -> None:
+        # The planner thinks that making the tsvector of a line costs nothing, and would do so for each row.
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+    def count(self, connection: Connection, phrases: Sequence[Phrase], *, up_to: int) -> int:
+        found = select(_LINES.c.content_id).where(*_conditions(phrases)).limit(up_to).subquery()
+        return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+
+    def matches(self, content_id: ColumnElement[int], phrases: Sequence[Phrase]) -> ColumnElement[bool]:
+        # Materialised: the planner must not look at the lines one by one, newest message first.
+        found = select(_LINES.c.content_id).where(*_conditions(phrases)).cte("found").prefix_with("MATERIALIZED")
+        return content_id.in_(select(found.c.content_id))
+
+    def among(self, connection: Connection, ids: Sequence[int], phrases: Sequence[Phrase]) -> set[int]:
+        wanted = select(_LINES.c.content_id).where(
+            _LINES.c.content_id == func.any(bindparam("ids", list(ids))), *map(_stands, phrases)
+        )
+        return set(connection.execute(wanted).scalars())
+
+
+def _conditions(phrases: Sequence[Phrase]) -> list[ColumnElement[bool]]:
+    has_words = text(f"{_VECTOR} @@ CAST(:words AS tsquery)").bindparams(words=expression(phrases))
+    return [and_(has_words), *(_stands(each) for each in phrases if len(each.words) > 1)]
+
+
+def _stands(phrase: Phrase) -> ColumnElement[bool]:
+    """The phrase is in the line."""
+    wanted = f" {' '.join(phrase.words)}{'' if phrase.is_open else ' '}"
+    return func.strpos(literal(" ").concat(_LINES.c.words).concat(literal(" ")), wanted) > 0
+
+
+def expression(phrases: Sequence[Phrase]) -> str:
+    """A tsquery of every word; no word holds a quote or a backslash."""
+    return " & ".join(
+        f"'{word}'{':*' if phrase.is_open and at == len(phrase.words) - 1 else ''}"
+        for phrase in phrases
+        for at, word in enumerate(phrase.words)
+    )
+
+
+INDEX = TsVector()
