@@ -18,13 +18,14 @@ from archivmail.imap.oauth import Tokens
 from archivmail.imap.permits import Permits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
+from archivmail.model.account import AccountRef
 from archivmail.model.outcome import AccountOutcome, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, to_wire
 from archivmail.observe.logs import conceal
 from archivmail.sync import account
-from archivmail.sync.ports import Connect, Watcher
+from archivmail.sync.ports import AccountArchive, Connect, Watcher
 
 if TYPE_CHECKING:  # the command line does without: pydantic-settings takes half a second to load
     from archivmail.settings import Settings
@@ -71,23 +72,33 @@ def run_account(
     )
     before = from_wire(archive.account_status(resource.ref) or {})
     begun = statuses.begin(before, generation=resource.generation, trigger=Trigger.REQUEST, now=utc_now())
-    outcome = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop)
+    by = "archivmail sync"
+    outcome = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop, by=by)
     for delay in QUICK_RETRIES if wait else QUICK_RETRIES[:1]:
         if not _is_worth_retrying(outcome, delay, wait=wait) or not _waited(_pause(outcome, delay), should_stop):
             break
-        again = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop)
+        again = run_once(archive, job, connect=connect, watcher=watcher, should_stop=should_stop, by=by)
         outcome = _joined(outcome, again)
     _keep_status(archive, resource, begun, outcome)
     return outcome
 
 
 def run_once(
-    archive: Archive, job: account.Job, *, connect: Connect, watcher: Watcher, should_stop: Callable[[], bool]
+    archive: Archive,
+    job: account.Job,
+    *,
+    connect: Connect,
+    watcher: Watcher,
+    should_stop: Callable[[], bool],
+    by: str,
 ) -> AccountOutcome:
-    """One run with the real adapters."""
-    return account.run(
-        job, connect=connect, open_account=archive.take, watcher=watcher, clock=utc_now, should_stop=should_stop
-    )
+    """One run with the real adapters. `by`: who acts, for the audit trail."""
+
+    def take(ref: AccountRef) -> AccountArchive:
+        archive.set_policy(ref, job.spec.policy, by=by)  # first: it says what counts as archived
+        return archive.take(ref)
+
+    return account.run(job, connect=connect, open_account=take, watcher=watcher, clock=utc_now, should_stop=should_stop)
 
 
 def operator(settings: "Settings") -> int:
@@ -104,7 +115,7 @@ def operator(settings: "Settings") -> int:
         context = OperatorContext(
             settings=settings,
             run_account=lambda job, watcher, should_stop: run_once(
-                archive, job, connect=connect, watcher=watcher, should_stop=should_stop
+                archive, job, connect=connect, watcher=watcher, should_stop=should_stop, by="operator"
             ),
             save_status=archive.save_account_status,
             archive_ready=lambda: _require_archive(archive),

@@ -1,14 +1,19 @@
 """S21: the trail is chained, so that a change made later shows."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog.proving import Expected
+from archivmail.archive.opening import open_for_rebuild
+from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.notices import AuditEvent
-from tests.archive.builders import archive_in
+from archivmail.model.retention import Policy
+from tests.archive.builders import ALICE, MAIL, archive_in, fill
 
 
 @pytest.fixture
@@ -35,22 +40,129 @@ def test_entries_come_back_in_order(archive: Archive) -> None:
     assert _intact(archive) == [True, True, True]
 
 
-@pytest.mark.parametrize(
-    ("change", "intact"),
-    [
-        pytest.param("UPDATE audit SET facts = '{}' WHERE seq = 2", [True, False, True], id="facts"),
-        pytest.param("UPDATE audit SET kind = 'other' WHERE seq = 1", [False, True, True], id="kind"),
-        pytest.param("UPDATE audit SET account = 'bob' WHERE seq = 3", [True, True, False], id="account"),
-        pytest.param("UPDATE audit SET at_us = at_us + 1 WHERE seq = 2", [True, False, True], id="time"),
-        pytest.param("UPDATE audit SET hash = zeroblob(32) WHERE seq = 2", [True, False, False], id="hash"),
-        pytest.param("DELETE FROM audit WHERE seq = 2", [True, False], id="an-entry-taken-out"),
-        pytest.param("DELETE FROM audit WHERE seq = 1", [False, True], id="the-first-taken-out"),
-        pytest.param("UPDATE audit SET seq = 9 WHERE seq = 3", [True, True, False], id="another-place"),
-    ],
-)
-def test_a_later_change_shows(archive: Archive, change: str, intact: list[bool]) -> None:
-    """Where it was made. Entries cut off at the end are the one thing a chain alone cannot tell."""
+CHANGES = [
+    pytest.param("UPDATE audit SET facts = '{}' WHERE seq = 2", [1, 0, 1], ["entry 2 was changed"], id="facts"),
+    pytest.param("UPDATE audit SET kind = 'other' WHERE seq = 1", [0, 1, 1], ["entry 1 was changed"], id="kind"),
+    pytest.param("UPDATE audit SET account = 'bob' WHERE seq = 3", [1, 1, 0], ["entry 3 was changed"], id="account"),
+    pytest.param("UPDATE audit SET at_us = at_us + 1 WHERE seq = 2", [1, 0, 1], ["entry 2 was changed"], id="time"),
+    pytest.param(
+        "UPDATE audit SET hash = zeroblob(32) WHERE seq = 2",
+        [1, 0, 0],
+        ["entry 2 was changed", "entry 3 does not follow"],
+        id="hash",
+    ),
+    pytest.param("DELETE FROM audit WHERE seq = 2", [1, 0], ["entry 2 is missing"], id="an-entry-taken-out"),
+    pytest.param("DELETE FROM audit WHERE seq = 1", [0, 1], ["entry 1 is missing"], id="the-first-taken-out"),
+    pytest.param(
+        "UPDATE audit SET seq = 9 WHERE seq = 3",
+        [1, 1, 0],
+        ["entries 3 to 8 are missing", "entry 9 was changed", "entry 3, which the anchor audit/head.json names"],
+        id="another-place",
+    ),
+    pytest.param("DELETE FROM audit WHERE seq = 3", [1, 1], ["entry 3 is cut off at the end"], id="the-last-cut-off"),
+    pytest.param(
+        "DELETE FROM audit WHERE seq > 1",
+        [1],
+        ["entries 2 to 3 are cut off at the end"],
+        id="all-but-the-first-cut-off",
+    ),
+    pytest.param("DELETE FROM audit", [], ["entries 1 to 3 are cut off at the end"], id="all-cut-off"),
+]
+
+
+def _change(archive: Archive, change: str) -> None:
+    """As somebody who may write the database, and so may drop the triggers."""
     with archive._database.writing() as connection:
+        for trigger in ("audit_no_update", "audit_no_delete"):
+            connection.execute(text(f"DROP TRIGGER {trigger}"))
         connection.execute(text(change))
 
-    assert _intact(archive) == intact
+
+@pytest.mark.parametrize(("change", "intact", "problems"), CHANGES)
+def test_a_later_change_shows_and_is_named(
+    archive: Archive, change: str, intact: list[int], problems: list[str]
+) -> None:
+    """Altered, missing, reordered, cut off: the anchor beside the packs tells what the chain alone cannot."""
+    _change(archive, change)
+
+    assert _intact(archive) == [bool(each) for each in intact]
+    found = archive.prove_trail().problems
+    assert len(found) == len(problems)
+    for sentence, begins in zip(found, problems, strict=True):
+        assert sentence.startswith(begins)
+
+
+def test_two_entries_that_changed_places_are_named(archive: Archive) -> None:
+    """Their numbers swapped, everything else as it was."""
+    _change(archive, "UPDATE audit SET seq = -seq WHERE seq < 3")
+    with archive._database.writing() as connection:
+        connection.execute(text("UPDATE audit SET seq = seq + 3 WHERE seq < 0"))
+
+    problems = archive.prove_trail().problems
+    assert [each.partition(" ")[2][:1] for each in problems] == ["1", "2", "3"]
+
+
+def test_a_trail_as_it_was_written_is_sound(archive: Archive) -> None:
+    """And its head is that of the newest entry, which the anchor names too."""
+    proof = archive.prove_trail()
+
+    assert proof.is_sound
+    assert (proof.entries, proof.seq, proof.hash) == (3, 3, list(archive.audit_entries())[-1].hash)
+
+
+def test_a_head_that_was_noted_elsewhere_shows_what_the_anchor_cannot(archive: Archive, tmp_path: Path) -> None:
+    """Somebody cut the end off and wrote an anchor to match; the note of a person still names the entry."""
+    noted = archive.prove_trail()
+    _change(archive, "DELETE FROM audit WHERE seq = 3")
+    archive._anchoring.keep()
+    assert archive.prove_trail().is_sound
+
+    problems = archive.prove_trail([Expected(noted.seq, noted.hash, "--head")]).problems
+    assert problems == ["entry 3 is cut off at the end: --head names entry 3"]
+
+
+@pytest.mark.parametrize("octets", [None, b"no json", b'{"seq": 3}'])
+def test_a_missing_anchor_is_told(archive: Archive, tmp_path: Path, octets: bytes | None) -> None:
+    """Without it nothing shows that the end is there."""
+    anchor = tmp_path / "audit" / "head.json"
+    anchor.unlink()
+    if octets is not None:
+        anchor.write_bytes(octets)
+
+    (problem,) = archive.prove_trail().problems
+    assert "anchor" in problem
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET kind = 'x' WHERE seq = 1", "DELETE FROM audit WHERE seq = 3"])
+def test_the_database_itself_refuses_a_change(archive: Archive, statement: str) -> None:
+    """Against mistakes and careless tools: triggers."""
+    with pytest.raises(ArchiveUnavailable), archive._database.writing() as connection:
+        connection.execute(text(statement))
+
+    assert archive.prove_trail().is_sound
+
+
+def test_holds_and_times_are_in_the_trail_when_they_change(archive: Archive) -> None:
+    """Who told us, and what it was before; what did not change is no entry."""
+    for policy in (Policy(), Policy(hold=True), Policy(hold=True), Policy(timedelta(days=3650))):
+        archive.set_policy(ALICE, policy, by="operator")
+
+    told = [(each.kind, dict(each.facts)) for each in list(archive.audit_entries())[3:]]
+    assert told == [
+        ("hold_set", {"by": "operator"}),
+        ("hold_released", {"by": "operator"}),
+        ("retention_changed", {"before": "for ever", "after": "87600h", "by": "operator"}),
+    ]
+    assert archive.policy(ALICE) == Policy(timedelta(days=3650))
+
+
+def test_a_hold_outlives_the_catalog(tmp_path: Path) -> None:
+    """The anchor names it: whoever loses the catalog must not be able to erase."""
+    with archive_in(tmp_path) as archive:
+        fill(archive, {1: MAIL})
+        archive.set_policy(ALICE, Policy(hold=True), by="operator")
+    (tmp_path / "catalog.db").unlink()
+
+    with open_for_rebuild(str(tmp_path)) as archive:
+        archive.rebuild()
+        assert archive.policy(ALICE).hold

@@ -58,6 +58,15 @@ class LyingBucket:
     def read(self, name: str, offset: int, length: int) -> bytes | None:
         return self._behind.read(name, offset, length)
 
+    def delete(self, name: str) -> None:
+        self._behind.delete(name)
+
+    def replace(self, name: str, octets: bytes) -> None:
+        self._behind.replace(name, octets)
+
+    def get(self, name: str) -> bytes | None:
+        return self._behind.get(name)
+
     def list(self, prefix: str, *, after: str) -> Iterator[Stored]:
         return self._behind.list(prefix, after=after)
 

@@ -99,3 +99,25 @@ class StoreContract(ABC):
         store.sweep("packs/nobody/at-all/")
 
         assert [pack.name for pack in store.packs("packs/")] == [A1]
+
+    def test_a_removed_pack_is_gone(self, store: PackStore) -> None:
+        """And removing it once more is harmless; its neighbours stay."""
+        keep(store, A1)
+        keep(store, A2)
+        store.remove(A1)
+        store.remove(A1)
+
+        assert [pack.name for pack in store.packs("packs/")] == [A2]
+        with pytest.raises(ArchiveDamaged), store.open(A1):
+            pass
+
+    def test_a_small_file_takes_the_place_of_the_one_before(self, store: PackStore) -> None:
+        """It is no pack, and no pack's listing shows it."""
+        assert store.load("audit/head.json") is None
+        store.save("audit/head.json", b"one")
+        store.save("audit/head.json", b"another")
+        keep(store, A1)
+        store.sweep("packs/team-a/alice/")
+
+        assert store.load("audit/head.json") == b"another"
+        assert [pack.name for pack in store.packs("packs/")] == [A1]

@@ -1,19 +1,26 @@
 """The archive as the rest of the program sees it: packs and their catalog together. Thin: every method is one call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from archivmail.archive import index
-from archivmail.archive.catalog import accounts, indexing, passes, reading, trail
+from archivmail.archive.anchor import NAME as ANCHOR
+from archivmail.archive.anchor import Anchoring
+from archivmail.archive.anchor import load as load_anchor
+from archivmail.archive.catalog import accounts, indexing, passes, policies, reading, trail
 from archivmail.archive.catalog.adopting import adopt
 from archivmail.archive.catalog.damage import Verification, last_verification
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.indexing import Waiting
+from archivmail.archive.catalog.proving import Expected, TrailProof, prove
 from archivmail.archive.catalog.querytext import Query
 from archivmail.archive.catalog.search import Cursor, Hit, search
+from archivmail.archive.events import policy_events
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import PackNames, account_prefix
 from archivmail.archive.packs.stores import PackStore
@@ -25,10 +32,11 @@ from archivmail.archive.values import RebuildReport, VerifyReport
 from archivmail.archive.verify import Progress, verify
 from archivmail.archive.writer import AccountWriter
 from archivmail.model.account import AccountRef
-from archivmail.model.errors import ArchiveUnavailable
+from archivmail.model.errors import ArchiveUnavailable, ArchivmailError
 from archivmail.model.folder import FolderState
 from archivmail.model.message import ContentId
 from archivmail.model.notices import AuditEvent
+from archivmail.model.retention import Policy
 
 
 def _utc_now() -> datetime:
@@ -57,6 +65,7 @@ class Archive:
         self._store, self._database, self._locks = store, database, locks
         self._clock, self._milliseconds = clock, milliseconds
         self._reader = Reader(database, store)
+        self._anchoring = Anchoring(store, database)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -77,7 +86,7 @@ class Archive:
                 store=self._store,
                 names=PackNames(ref, milliseconds=self._milliseconds, after=newest),
                 clock=self._clock,
-                release=lambda: self._locks.release(ref),
+                release=lambda: self._release(ref),
             )
         except BaseException:
             self._locks.release(ref)
@@ -92,6 +101,25 @@ class Archive:
         """Append to the audit trail."""
         with self._database.writing() as connection:
             trail.append(connection, event, self._clock())
+        self._anchoring.keep()
+
+    def set_policy(self, ref: AccountRef, policy: Policy, *, by: str) -> None:
+        """Keep what the account's resource says about removal; a change is in the audit trail. `by`: who told us."""
+        with self._database.reading() as connection:
+            account = accounts.find_account(connection, ref)
+            if policy == (Policy() if account is None else policies.policy_of(connection, account)):
+                return
+        with self._database.writing() as connection:
+            before = policies.save(connection, ref, policy)
+            if before is not None:
+                trail.append_all(connection, policy_events(ref, before, policy, by), self._clock())
+        self._anchoring.keep()
+
+    def policy(self, ref: AccountRef) -> Policy:
+        """What the account's resource said last; the default when it said nothing."""
+        with self._database.reading() as connection:
+            account = accounts.find_account(connection, ref)
+            return Policy() if account is None else policies.policy_of(connection, account)
 
     def drain_index(self, *, max_messages: int = 500, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Index messages that wait; the number done, 0 when none is left."""
@@ -166,6 +194,18 @@ class Archive:
         with self._database.reading() as connection:
             yield from trail.entries(connection)
 
+    def prove_trail(self, noted: Iterable[Expected] = ()) -> TrailProof:
+        """Check every entry of the trail and compare it with the anchor, and with entries that a person noted."""
+        anchor = load_anchor(self._store)  # first: it may lag behind the trail, never lead
+        expected = [] if anchor is None else [Expected(anchor.seq, anchor.hash, f"the anchor {ANCHOR}")]
+        proof = prove(self.audit_entries(), [*expected, *noted])
+        if anchor is None and proof.entries:
+            proof.problems.append(
+                f"the anchor {ANCHOR} beside the packs is missing or unreadable, so entries cut off at the end would "
+                "not show"
+            )
+        return proof
+
     # --- care --------------------------------------------------------------------------------------------------------
 
     def verify(self, *, full: bool = False, progress: Progress | None = None) -> VerifyReport:
@@ -187,11 +227,34 @@ class Archive:
 
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Make the catalog anew from the packs alone. Raises RunInProgress while anything else uses it."""
-        return rebuild(self._database, self._store, self._locks, open_store=self._open_store, progress=progress)
+        report = rebuild(self._database, self._store, self._locks, open_store=self._open_store, progress=progress)
+        self._keep_holds()
+        facts: dict[str, str | int | bool] = {
+            "packs": report.packs,
+            "messages": report.messages,
+            "corrupt": len(report.corrupt),
+            "missing": len(report.missing),
+            "auditEntriesKept": report.audit_entries,
+        }
+        self.record(AuditEvent("rebuild", "", "", facts))
+        return report
 
     def close(self) -> None:
         """Never raises."""
+        with suppress(ArchivmailError):
+            self._anchoring.keep()
         self._database.close()
+
+    def _release(self, ref: AccountRef) -> None:
+        self._locks.release(ref)
+        with suppress(ArchivmailError):
+            self._anchoring.keep(at_once=False)
+
+    def _keep_holds(self) -> None:
+        """A catalog that was lost takes no hold with it: those that the anchor names are in force again."""
+        anchor = load_anchor(self._store)
+        for ref in anchor.holds if anchor else ():
+            self.set_policy(ref, replace(self.policy(ref), hold=True), by="rebuild")
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,14 @@ class Durability(Protocol):
         ...
 
     def fsync_dir(self, directory: Path) -> None: ...
+
+    def remove(self, path: Path) -> None:
+        """Remove a file for good; harmless when it is not there."""
+        ...
+
+    def replace(self, path: Path, octets: bytes) -> None:
+        """Put a small file in the place of another: whole or not at all, and durable."""
+        ...
 
 
 class SystemDurability:
@@ -47,6 +56,26 @@ class SystemDurability:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def remove(self, path: Path) -> None:
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        self.fsync_dir(path.parent)
+
+    def replace(self, path: Path, octets: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.write(octets)
+                file.flush()
+                self.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        self.fsync_dir(path.parent)
 
 
 def make_directories(directory: Path, durability: Durability) -> None:

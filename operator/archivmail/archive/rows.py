@@ -61,3 +61,5 @@ class AuditEntry:
     hash: bytes = b""
     is_intact: bool = True
     """False when this entry, or its place in the chain, was changed after it was written."""
+    is_unchanged: bool = True
+    """False when this entry itself was changed."""

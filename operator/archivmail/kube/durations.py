@@ -13,7 +13,7 @@ from archivmail.kube.rules import Rule, quoted
 
 MAX_CHARACTERS: Final = 20  # at most three numbers of the sizes below: far from Go's limit of 2562047h
 _FRACTION: Final = r"(\.[0-9]{1,9})?"
-_PART: Final = rf"([0-9]{{1,5}}{_FRACTION}h|[0-9]{{1,7}}{_FRACTION}m|[0-9]{{1,9}}{_FRACTION}m?s)"
+_PART: Final = rf"([0-9]{{1,6}}{_FRACTION}h|[0-9]{{1,7}}{_FRACTION}m|[0-9]{{1,9}}{_FRACTION}m?s)"
 PATTERN: Final = rf"0|{_PART}+"
 _NUMBER_AND_UNIT: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?(h|ms|m|s)", re.ASCII)
 _NANOSECONDS: Final = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000}

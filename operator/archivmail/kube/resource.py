@@ -18,6 +18,7 @@ from archivmail.kube.rules import DNS_LABEL, DNS_SUBDOMAIN
 from archivmail.kube.schema import CheckedSpec, Part, Spec
 from archivmail.model.account import AccountRef, AccountSpec, FolderRules, Mechanism, ObjectUid, TlsMode
 from archivmail.model.errors import SpecInvalid
+from archivmail.model.retention import Policy
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, time_from_wire, token
 
@@ -147,6 +148,9 @@ def _as_values(spec: Spec) -> AccountSpec:
         timeout=parse_duration(spec.timeout),
         suspend=spec.suspend,
         rules=FolderRules(include=tuple(spec.folders.include), exclude=tuple(spec.folders.exclude)),
+        policy=Policy(
+            keep_for=parse_duration(spec.retention.keep_for) if spec.retention.keep_for else None, hold=spec.hold
+        ),
     )
 
 

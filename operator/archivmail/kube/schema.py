@@ -167,6 +167,29 @@ class Folders(Part):
     )
 
 
+class Retention(Part):
+    """How long mail is kept."""
+
+    keep_for: (
+        Annotated[
+            str,
+            Field(max_length=MAX_CHARACTERS),
+            span_rule(
+                "24h",
+                "876000h",
+                "keepFor must be from 24h to 876000h (100 years); write years in hours, 8760h each, or leave it out to "
+                "keep mail for ever",
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="A message is removed from the archive when this time has passed since the date at which the "
+        "server received it (INTERNALDATE), in every folder where it was seen. From 24h to 876000h; a year is 8760h, "
+        "so ten are 87600h. A message without a readable date is kept. Absent: for ever.",
+    )
+
+
 class Spec(Part):
     """The mailbox to archive and how."""
 
@@ -213,6 +236,14 @@ class Spec(Part):
         default=False, description="True: no runs; a run that is going on is ended. What is archived stays."
     )
     folders: Folders = Field(default=Folders(), description="Which folders are archived. Absent: all.")
+    retention: Retention = Field(
+        default=Retention(), description="How long mail is kept in the archive. Absent: for ever."
+    )
+    hold: bool = Field(
+        default=False,
+        description="True: nothing of this account is removed from the archive, neither by retention nor by archivmail "
+        "erase, until this is false again.",
+    )
 
 
 SPEC_RULES: Final = (

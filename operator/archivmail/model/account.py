@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NewType
 from urllib.parse import quote, unquote
 
+from archivmail.model.retention import Policy
+
 ObjectUid = NewType("ObjectUid", str)
 """`metadata.uid` of a Kubernetes object; never an IMAP UID."""
 
@@ -146,3 +148,4 @@ class AccountSpec:
     timeout: timedelta = timedelta(minutes=30)
     suspend: bool = False
     rules: FolderRules = FolderRules()
+    policy: Policy = Policy()  # noqa: RUF009 - frozen

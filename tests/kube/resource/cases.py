@@ -32,6 +32,10 @@ TOKEN_URL = (
 SCOPE = "a scope must be one word without spaces; write several as a list"
 INTERVAL = "the interval must be 0s (only on request) or from 30s to 168h; write it like 10m or 1h30m"
 TIMEOUT = "the timeout must be from 10s to 24h; write it like 30m or 1h30m"
+KEEP_FOR = (
+    "keepFor must be from 24h to 876000h (100 years); write years in hours, 8760h each, or leave it out to keep mail"
+    " for ever"
+)
 FOLDER = (
     "a folder must be a name, a pattern (* for anything, % for anything within one level) or a special use such as"
     r" \Sent; it cannot be empty"
@@ -109,6 +113,12 @@ ACCEPTED = [
     accepted("folder-of-a-space", folders={"include": [" "]}),
     accepted("folder-with-backslash-within", folders={"include": ["a\\b"]}),
     accepted("folder-of-512", folders={"exclude": ["é" * 512]}),
+    accepted("retention-of-defaults", retention={}),
+    accepted("keep-for-a-day", retention={"keepFor": "24h"}),
+    accepted("keep-for-ten-years", retention={"keepFor": "87600h"}),
+    accepted("keep-for-a-hundred-years", retention={"keepFor": "876000h"}),
+    accepted("keep-for-1440m", retention={"keepFor": "1440m"}),
+    accepted("hold", hold=True, retention={"keepFor": "8760h"}),
     accepted("200-folders", folders={"exclude": [f"Folder {number}" for number in range(200)]}),
 ]
 
@@ -176,6 +186,13 @@ REFUSED = [
     refused("timeout-9s", "timeout", TIMEOUT, timeout="9s"),
     refused("timeout-24h1s", "timeout", TIMEOUT, timeout="24h1s"),
     refused("timeout-as-cron", "timeout", TIMEOUT, timeout="*/5 * * * *"),
+    refused("keep-for-less-than-a-day", "retention.keepFor", KEEP_FOR, retention={"keepFor": "23h59m"}),
+    refused("keep-for-more-than-a-century", "retention.keepFor", KEEP_FOR, retention={"keepFor": "876000h1s"}),
+    refused("keep-for-0", "retention.keepFor", KEEP_FOR, retention={"keepFor": "0s"}),
+    refused("keep-for-in-years", "retention.keepFor", KEEP_FOR, retention={"keepFor": "10y"}),
+    refused("keep-for-in-days", "retention.keepFor", KEEP_FOR, retention={"keepFor": "3650d"}),
+    refused("keep-for-empty", "retention.keepFor", KEEP_FOR, retention={"keepFor": ""}),
+    refused("keep-for-that-overflows", "retention.keepFor", KEEP_FOR, retention={"keepFor": "9999999h"}),
     refused("folder-empty", "folders.include[1]", FOLDER, folders={"include": ["INBOX", ""]}),
     refused("folder-with-line-break", "folders.exclude[0]", FOLDER, folders={"exclude": ["Trash\n"]}),
     refused("special-use-of-two-words", "folders.exclude[0]", FOLDER, folders={"exclude": ["\\Sent Items"]}),
@@ -193,6 +210,14 @@ REFUSED_BY_SCHEMA = [
     by_schema("port-as-text", "port", "must be a whole number", 'must be of type integer: "string"', port="993"),
     by_schema(
         "suspend-as-text", "suspend", "must be true or false", 'must be of type boolean: "string"', suspend="yes"
+    ),
+    by_schema("hold-as-text", "hold", "must be true or false", 'must be of type boolean: "string"', hold="yes"),
+    by_schema(
+        "keep-for-as-number",
+        "retention.keepFor",
+        "must be text",
+        'must be of type string: "integer"',
+        retention={"keepFor": 87600},
     ),
     by_schema("auth-as-text", "auth", "must be a group of fields", 'must be of type object: "string"', auth="alice"),
     by_schema("folders-as-list", "folders", "must be a group", 'must be of type object: "array"', folders=["INBOX"]),

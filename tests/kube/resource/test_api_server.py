@@ -173,6 +173,8 @@ def test_a_minimal_spec_is_stored_with_its_defaults(cluster, objects):
         "timeout": "30m",
         "suspend": False,
         "folders": {"include": [], "exclude": []},
+        "retention": {},
+        "hold": False,
     }
 
 

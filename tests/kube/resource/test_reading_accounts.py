@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from archivmail.kube.resource import parse, parse_head
 from archivmail.model.account import AccountRef, AccountSpec, FolderRules, Mechanism, TlsMode
 from archivmail.model.errors import SpecInvalid
+from archivmail.model.retention import Policy
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import MAX_TOKEN, from_wire, to_wire
 from tests.kube.resource.cases import ACCEPTED, REFUSED, REFUSED_BY_SCHEMA
@@ -79,6 +80,8 @@ def test_a_full_spec_is_read_whole():
         timeout="45m",
         suspend=True,
         folders={"include": ["INBOX", "\\Sent"], "exclude": ["Trash"]},
+        retention={"keepFor": "87600h"},
+        hold=True,
     )
     assert spec == AccountSpec(
         host="imap.example.org",
@@ -95,6 +98,7 @@ def test_a_full_spec_is_read_whole():
         timeout=timedelta(minutes=45),
         suspend=True,
         rules=FolderRules(("INBOX", "\\Sent"), ("Trash",)),
+        policy=Policy(timedelta(days=3650), hold=True),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from archivmail.archive.catalog.database import REVISION, Database
 from archivmail.archive.catalog.dialects import url_of
+from archivmail.archive.catalog.protection import SQLITE
 from archivmail.archive.catalog.schema import TEXT_INDEX_DDL, metadata
 from archivmail.archive.durability import Durability
 
@@ -33,7 +34,7 @@ def make_tables(database: Database) -> None:
     """
     with database.writing() as connection:
         metadata.create_all(connection)
-        for statement in TEXT_INDEX_DDL:
+        for statement in (*TEXT_INDEX_DDL, *SQLITE):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql(
             "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, "

@@ -6,15 +6,40 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from archivmail.archive.catalog import trail
+from archivmail.archive.catalog import policies, trail
 from archivmail.archive.catalog.accounts import all_statuses, save_status
 from archivmail.archive.catalog.creating import beside, make_tables, remove, sync_file
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.dialects import file_of, url_of
-from archivmail.archive.catalog.schema import contents, epochs, folder_states, folders, ledger, packs, placements
+from archivmail.archive.catalog.schema import (
+    contents,
+    epochs,
+    folder_states,
+    folders,
+    ledger,
+    packs,
+    placements,
+    removed_texts,
+    retired_packs,
+    tombstones,
+)
 from archivmail.archive.durability import SystemDurability
 from archivmail.archive.packs.faults import translated
 from archivmail.model.errors import ArchiveUnavailable
+
+_MADE_ANEW = (
+    ledger,
+    folder_states,
+    removed_texts,
+    retired_packs,
+    tombstones,
+    placements,
+    contents,
+    packs,
+    epochs,
+    folders,
+)
+"""Those that refer to others first."""
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -28,7 +53,7 @@ def replacement(database: Database) -> Iterator[Transaction]:
     path = file_of(database.url)
     if path is None:
         with database.writing() as connection:
-            for table in (ledger, folder_states, placements, contents, packs, epochs, folders):
+            for table in _MADE_ANEW:
                 connection.execute(table.delete())
             yield lambda: nullcontext(connection)
         return
@@ -43,7 +68,7 @@ def replacement(database: Database) -> Iterator[Transaction]:
 
 
 def keep_trail(database: Database, transaction: Transaction) -> int:
-    """Take audit trail and statuses over from the old catalog, if it can be read; the number of audit entries."""
+    """Take audit trail, statuses and policies over from the old catalog, if it can be read; the number of entries."""
     if file_of(database.url) is None:
         with database.reading() as connection:
             return sum(1 for _ in trail.entries(connection))
@@ -51,6 +76,8 @@ def keep_trail(database: Database, transaction: Transaction) -> int:
         with database.reading() as old, transaction() as new:
             for ref, document in all_statuses(old):
                 save_status(new, ref, document)
+            for ref, policy in policies.everything(old):
+                policies.save(new, ref, policy)
             return trail.copy(old, new)
     except ArchiveUnavailable:
         return 0

@@ -88,7 +88,10 @@ packs = _table(
     _reference("account_id", "accounts.id"),
     Column("name", Text, nullable=False),  # packs/NAMESPACE/ACCOUNT/ID.tar.zst, below the archive's root
     _number("size"),
-    _number("members"),  # .eml and .seen together
+    _number("members"),  # all frames but the end marker's
+    _number("dead"),  # octets of frames whose messages were removed
+    _number("dead_since_us"),
+    _number("replaced"),  # names of older packs that this one carries as replaced
     UniqueConstraint("name"),
     Index("ix_packs_account_id_name", "account_id", "name"),
 )
@@ -183,6 +186,40 @@ account_statuses = _table(
     _reference("account_id", "accounts.id", primary_key=True),
     Column("document", Text, nullable=False),  # JSON, the wire form of AccountStatus
 )
+
+policies = _table(
+    "policies",
+    _reference("account_id", "accounts.id", primary_key=True),
+    _number("keep_for_s"),  # 0: for ever
+    _number("hold"),  # 0 or 1
+)
+
+# What is left of a sighting whose message was removed. No row here and in placements for one (epoch, uid, sha256).
+tombstones = _table(
+    "tombstones",
+    _key(),
+    _reference("account_id", "accounts.id"),
+    _reference("folder_id", "folders.id"),
+    _reference("epoch_id", "epochs.id"),
+    _number("uid"),
+    Column("sha256", LargeBinary, nullable=False),
+    _number("received_s"),
+    _words("gone"),  # "expired REMOVAL" or "erased REMOVAL"
+    UniqueConstraint("epoch_id", "uid", "sha256"),
+    Index("ix_tombstones_account_id_sha256", "account_id", "sha256"),
+)
+
+# Packs whose place another took, or that were never needed: removed from the store after a time of grace.
+retired_packs = _table(
+    "retired_packs",
+    Column("name", Text, primary_key=True, nullable=False),
+    _reference("account_id", "accounts.id"),
+    _number("size"),
+    _number("retired_at_us"),
+)
+
+# Contents that are gone, but whose words are still in the text index.
+removed_texts = _table("removed_texts", Column("content", NUMBER, primary_key=True, autoincrement=False))
 
 audit = _table(
     "audit",

@@ -1,7 +1,7 @@
 """The audit trail: entries chained by SHA-256, so that a change made later shows (behaviour S21)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -21,18 +21,34 @@ _AT_ONCE = 500
 
 def append(connection: Connection, event: AuditEvent, at: datetime) -> None:
     """Add an entry; the caller holds the write transaction, so nobody comes between."""
+    append_all(connection, [event], at)
+
+
+def append_all(connection: Connection, events: Iterable[AuditEvent], at: datetime) -> None:
+    """Add entries in this order, under the same condition."""
+    seq, previous = head(connection)
+    rows = []
+    for event in events:
+        seq += 1
+        fields = {
+            "seq": seq,
+            "at_us": microseconds(at),
+            "kind": clean(event.kind),
+            "namespace": clean(event.namespace),
+            "account": clean(event.account),
+            "facts": json.dumps(event.facts, sort_keys=True, ensure_ascii=True),
+        }
+        digest = _digest(previous, fields)
+        rows.append({**fields, "previous": previous, "hash": digest})
+        previous = digest
+    if rows:
+        connection.execute(audit.insert(), rows)
+
+
+def head(connection: Connection) -> tuple[int, bytes]:
+    """Number and hash of the newest entry; 0 and FIRST when there is none."""
     last = connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
-    previous = FIRST if last is None else bytes(last.hash)
-    seq = 1 if last is None else last.seq + 1
-    fields = {
-        "seq": seq,
-        "at_us": microseconds(at),
-        "kind": clean(event.kind),
-        "namespace": clean(event.namespace),
-        "account": clean(event.account),
-        "facts": json.dumps(event.facts, sort_keys=True, ensure_ascii=True),
-    }
-    connection.execute(audit.insert().values(**fields, previous=previous, hash=_digest(previous, fields)))
+    return (0, FIRST) if last is None else (last.seq, bytes(last.hash))
 
 
 def entries(connection: Connection) -> Iterator[AuditEntry]:
@@ -57,6 +73,7 @@ def copy(source: Connection, target: Connection) -> int:
 
 def _entry(row: Row[*tuple[Any, ...]], *, is_next: bool) -> AuditEntry:
     fields = {name: getattr(row, name) for name in ("seq", "at_us", "kind", "namespace", "account", "facts")}
+    is_unchanged = _digest(bytes(row.previous), fields) == bytes(row.hash)
     return AuditEntry(
         seq=row.seq,
         at=moment(row.at_us),
@@ -66,7 +83,8 @@ def _entry(row: Row[*tuple[Any, ...]], *, is_next: bool) -> AuditEntry:
         facts=_facts(row.facts),
         previous=bytes(row.previous),
         hash=bytes(row.hash),
-        is_intact=is_next and _digest(bytes(row.previous), fields) == bytes(row.hash),
+        is_intact=is_next and is_unchanged,
+        is_unchanged=is_unchanged,
     )
 
 

@@ -7,7 +7,7 @@ tries; waits between tries grow, with jitter. Knows no pack format.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Protocol
@@ -67,6 +67,18 @@ class Bucket(Protocol):
 
     def read(self, name: str, offset: int, length: int) -> bytes | None:
         """A range within the object, in one request; None: there is no such object."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Harmless when there is no such object."""
+        ...
+
+    def replace(self, name: str, octets: bytes) -> None:
+        """Write a small object, in the place of another if need be."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """All of a small object; None: there is no such object."""
         ...
 
     def list(self, prefix: str, *, after: str) -> Iterator[Stored]:
@@ -144,6 +156,21 @@ class ObstoreBucket:
         with _translated(self.scheme):
             try:
                 return bytes(obstore.get_range(self._backend, name, start=offset, length=length))
+            except _ABSENT:
+                return None
+
+    def delete(self, name: str) -> None:
+        with _translated(self.scheme), suppress(*_ABSENT):
+            obstore.delete(self._backend, name)
+
+    def replace(self, name: str, octets: bytes) -> None:
+        with _translated(self.scheme):
+            obstore.put(self._backend, name, octets)
+
+    def get(self, name: str) -> bytes | None:
+        with _translated(self.scheme):
+            try:
+                return bytes(obstore.get(self._backend, name).bytes())
             except _ABSENT:
                 return None
 

@@ -79,6 +79,24 @@ class LocalStore:
             for path in entries:
                 _remove_if_dead(path)
 
+    def remove(self, name: str) -> None:
+        path = self._root / name
+        with translated(f"The pack {name} cannot be removed"):
+            self._durability.remove(path)
+
+    def save(self, name: str, octets: bytes) -> None:
+        path = self._root / name
+        with translated(f"The archive {self._root} cannot be written"):
+            make_directories(path.parent, self._durability)
+            self._durability.replace(path, octets)
+
+    def load(self, name: str) -> bytes | None:
+        with translated(f"The archive {self._root} cannot be read"):
+            try:
+                return (self._root / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
 
 class LocalSource:
     """An open pack; satisfies reading.Source."""

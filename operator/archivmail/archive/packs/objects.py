@@ -42,6 +42,15 @@ class ObjectPacks:
     def sweep(self, prefix: str) -> None:
         """Nothing to do: a draft is an unlinked file, which dies with its writer."""
 
+    def remove(self, name: str) -> None:
+        self._bucket.delete(name)
+
+    def save(self, name: str, octets: bytes) -> None:
+        self._bucket.replace(name, octets)
+
+    def load(self, name: str) -> bytes | None:
+        return self._bucket.get(name)
+
 
 class ObjectSource:
     """A pack in the store; satisfies reading.Source."""

@@ -52,6 +52,18 @@ class PackStore(Protocol):
         """Remove what dead writers left below `prefix`."""
         ...
 
+    def remove(self, name: str) -> None:
+        """Remove a pack for good. Harmless when it is gone already."""
+        ...
+
+    def save(self, name: str, octets: bytes) -> None:
+        """Put a small file that is no pack in the place of the one of that name: whole or not at all."""
+        ...
+
+    def load(self, name: str) -> bytes | None:
+        """The octets of a small file; None when there is none."""
+        ...
+
 
 LOCAL_SCHEMES = ("", "file")
 OBJECT_SCHEMES = ("s3", "gs", "az", "memory")
