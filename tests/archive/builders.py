@@ -50,8 +50,15 @@ def content_id(octets: bytes) -> ContentId:
     return ContentId(sha256(octets).digest())
 
 
-def sighting(uid: int = 1, *, date: str = DATE, flags: tuple[str, ...] = (), email_id: str | None = None) -> Sighting:
-    return Sighting(Uid(uid), date, flags, email_id)
+def sighting(
+    uid: int = 1,
+    *,
+    date: str = DATE,
+    flags: tuple[str, ...] = (),
+    email_id: str | None = None,
+    assembled: str = "",
+) -> Sighting:
+    return Sighting(Uid(uid), date, flags, email_id, assembled)
 
 
 def fetched(uid: int, octets: bytes = MAIL, **about: object) -> FetchedMessage:
@@ -125,14 +132,14 @@ def read(archive: Archive, octets: bytes) -> bytes:
     return b"".join(archive.octets(content_id(octets)))
 
 
-Placement = tuple[str, bytes, str, int, int, bytes, str, str]
+Placement = tuple[str, bytes, str, int, int, bytes, str, str, str]
 
 
 def placements(archive: Archive) -> list[Placement]:
     """Everything that a rebuild must restore, in a comparable order."""
     return sorted(
         (str(row.account), row.folder, row.display, row.uid_validity, row.uid, row.content_id, row.internal_date,
-         " ".join(row.flags))
+         " ".join(row.flags), row.assembled)
         for row in archive.placements()
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.archive.builders import ALICE, archive_in, begin, content_id, fetched
 from tests.cli.conftest import ROOT
 from tests.cli.program import archivmail, process, process_nobody_reads
 
@@ -307,3 +308,17 @@ def test_an_empty_audit_trail_is_said(filled: Path) -> None:
 
     assert (ended.code, ended.out) == (0, b"")
     assert "no entry" in ended.err
+
+
+def test_a_message_that_was_put_together_is_shown_as_such(tmp_path: Path) -> None:
+    """trap 44: it is not proven byte for byte, and whoever reads it is told."""
+    octets = b"Subject: a\r\n\r\nb\r\n"
+    with archive_in(tmp_path) as archive:
+        writer = archive.take(ALICE)
+        writer.store(begin(writer), fetched(3, octets, assembled="header+text"))
+        writer.checkpoint()
+        writer.close()
+
+    ended = archivmail("show", content_id(octets).hex(), "--archive", tmp_path)
+
+    assert "put together from header and text: not proven" in ended.text

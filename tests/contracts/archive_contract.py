@@ -341,3 +341,75 @@ class ArchiveContract(ABC):
         writer.store(epoch, fetched(4, b"not saved yet"))
 
         assert str(writer.archived(epoch)) == "1:4,7,4294967295"
+
+    # --- messages that were put together -----------------------------------------------------------------------------
+
+    def test_what_was_put_together_is_marked_until_it_comes_whole(
+        self, archive: Archive, writer: AccountWriter, epoch: Epoch
+    ) -> None:
+        """trap 44: the whole with other octets is a further version of the same UID; both are kept."""
+        writer.store(epoch, fetched(3, b"in parts", assembled="header+text"))
+        writer.store(epoch, fetched(4, b"whole"))
+        writer.checkpoint()
+        assert str(writer.assembled(epoch)) == "3"
+        assert str(writer.archived(epoch)) == "3:4"
+
+        assert writer.store(epoch, fetched(3, b"the whole")).is_new_placement
+        writer.checkpoint()
+
+        assert not writer.assembled(epoch)
+        assert {(row[4], row[5], row[8]) for row in placements(archive)} == {
+            (3, content_id(b"in parts"), "header+text"),
+            (3, content_id(b"the whole"), ""),
+            (4, content_id(b"whole"), ""),
+        }
+
+    @pytest.mark.parametrize("is_saved", [True, False])
+    def test_the_same_octets_as_a_whole_are_the_proof(
+        self, archive: Archive, writer: AccountWriter, epoch: Epoch, *, is_saved: bool
+    ) -> None:
+        """trap 44: the mark goes, nothing is counted as new, and a rebuild finds the same."""
+        writer.store(epoch, fetched(3, assembled="partial"))
+        if is_saved:
+            writer.checkpoint()
+
+        stored = writer.store(epoch, fetched(3))
+        assert not stored.is_new_placement
+        writer.checkpoint()
+
+        before = placements(archive)
+        assert [row[8] for row in before] == [""]
+        assert not writer.assembled(epoch)
+        assert not writer.store(epoch, fetched(3, assembled="partial")).is_new_placement
+        writer.checkpoint()
+        writer.close()
+        archive.rebuild()
+        assert placements(archive) == before
+
+    def test_marks_come_back_from_the_packs(self, archive: Archive, writer: AccountWriter, epoch: Epoch) -> None:
+        """Invariant 6: a rebuild knows what was put together, and the next run asks again."""
+        writer.store(epoch, fetched(3, b"in parts", assembled="header+text"))
+        writer.store(epoch, fetched(4, b"pieces", assembled="partial"))
+        writer.checkpoint()
+        writer.close()
+        before = placements(archive)
+
+        archive.rebuild()
+
+        assert placements(archive) == before
+        again = archive.take(ALICE)
+        found = again.latest_epoch(INBOX.name)
+        assert found is not None
+        assert str(again.assembled(found)) == "3:4"
+        again.close()
+
+    def test_what_was_put_together_has_no_immutable_id(self, writer: AccountWriter, epoch: Epoch) -> None:
+        """trap 44: another folder may give the message whole, so it must not be placed there unseen."""
+        writer.store(epoch, fetched(3, b"in parts", email_id="M1", assembled="header+text"))
+        assert writer.content_of_email_id("M1") is None
+        writer.checkpoint()
+        assert writer.content_of_email_id("M1") is None
+
+        writer.store(epoch, fetched(3, b"whole", email_id="M1"))
+        writer.checkpoint()
+        assert writer.content_of_email_id("M1") == content_id(b"whole")

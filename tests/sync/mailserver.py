@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archivmail.model.account import Credentials, Endpoint, Origin, Rotation
@@ -49,7 +49,10 @@ class FakeFolder:
     """Counted by EXISTS, but in no list."""
     is_closed: bool = False
     """EXAMINE is answered with NO."""
+    refusal: str = "Some messages could not be FETCHed (Failure)"
     email_ids: dict[int, str] = field(default_factory=dict)
+    parts: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    """What can be put together of a message, by the way in which it is."""
 
     def append(self, *bodies: bytes) -> list[int]:
         given = []
@@ -67,6 +70,7 @@ class FakeServer:
         self.folders = folders or {"INBOX": FakeFolder()}
         self.origin = Origin("imap.example.org", 993, "alice")
         self.fetched: list[tuple[str, tuple[int, ...]]] = []
+        self.assembled: list[tuple[str, int, str]] = []
         self.examined: list[str] = []
         self.login_error: Exception | None = None
         self.breaks_after: int | None = None
@@ -158,7 +162,16 @@ class FakeSession:
                 sighting = Sighting(uid, "17-Jul-2026 02:44:25 -0700", ("\\Seen",), folder.email_ids.get(uid))
                 deliver(FetchedMessage(sighting, Octets(folder.messages[uid])))
                 self._server.on_message(uid)
-        return Refused(None, "Some messages could not be FETCHed (Failure)") if is_refused else None
+        return Refused(None, folder.refusal) if is_refused else None
+
+    def assemble(self, uid: Uid, ways: Sequence[str], deliver: Callable[[FetchedMessage], None]) -> None:
+        name, folder = self._opened
+        for way in ways:
+            self._server.assembled.append((name, uid, way))
+            if way in folder.parts.get(uid, {}):
+                sighting = Sighting(uid, "17-Jul-2026 02:44:25 -0700", (), folder.email_ids.get(uid), assembled=way)
+                deliver(FetchedMessage(sighting, Octets(folder.parts[uid][way])))
+                return
 
     def close(self) -> None:
         pass

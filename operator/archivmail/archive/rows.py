@@ -30,6 +30,8 @@ class PlacementRow:
     received_at: datetime | None
     """`internal_date` in UTC; None where it could not be read."""
     flags: tuple[str, ...]
+    assembled: str = ""
+    """How the octets were put together where the server did not give them as one; see `Sighting`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,9 @@ class AccountWriter:
         self._origin = epoch.origin
         return self._lookups.uids(epoch.id) | self._pending.uids(epoch.id)
 
+    def assembled(self, epoch: Epoch) -> UidSet:
+        return self._lookups.assembled(epoch.id)
+
     def ledger(self, epoch: Epoch) -> list[LedgerEntry]:
         with self._database.reading() as connection:
             entries = {entry.uid: entry for entry in passes.entries(connection, epoch.id)}
@@ -124,7 +127,9 @@ class AccountWriter:
 
     def place(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> Stored:
         """Raises ValueError when the content is not held."""
-        if self._is_placed(epoch, sighting, content_id):
+        mark = self._mark(epoch, sighting, content_id)
+        is_proof = bool(mark) and not sighting.assembled
+        if mark is not None and not is_proof:
             self._pending.settle(epoch.id, sighting.uid)
             return Stored(content_id, is_new_content=False, is_new_placement=False)
         ground = self._ground(epoch)
@@ -134,7 +139,7 @@ class AccountWriter:
             self._drop()
             raise
         self._enter(epoch, ground, sighting, content_id)
-        return Stored(content_id, is_new_content=False, is_new_placement=True)
+        return Stored(content_id, is_new_content=False, is_new_placement=not is_proof)
 
     def put_ledger(self, epoch: Epoch, entry: LedgerEntry) -> None:
         self._pending.fail(epoch.id, entry)
@@ -210,22 +215,23 @@ class AccountWriter:
         pending = self._pending
         self._origin = epoch.origin
         pending.placements.append(recording.NewPlacement(epoch.id, ground.folder, sighting, content_id))
-        pending.placed.add((epoch.id, sighting.uid, content_id))
+        pending.placed[epoch.id, sighting.uid, content_id] = sighting.assembled
         pending.settle(epoch.id, sighting.uid)
-        if sighting.email_id:
+        if sighting.email_id and not sighting.assembled:
             pending.email_ids[str(epoch.origin), sighting.email_id] = content_id
 
     def _is_held(self, content_id: ContentId) -> bool:
         return content_id in self._pending.contents or self._lookups.content(content_id) is not None
 
-    def _is_placed(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> bool:
-        if content_id in self._pending.contents:  # then no placement of it is committed
-            return (epoch.id, sighting.uid, content_id) in self._pending.placed
+    def _mark(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> str | None:
+        """How the octets of this very placement were put together, "" when they came as one; None: it is new."""
+        mark = self._pending.placed.get((epoch.id, sighting.uid, content_id))
+        if mark is not None or content_id in self._pending.contents:  # then no placement of it is committed
+            return mark
         key = self._lookups.content(content_id)
         if key is None:
             raise ValueError(f"content {content_id.hex()} is not in the archive of {self._ref}")
-        placed = (epoch.id, sighting.uid, content_id) in self._pending.placed
-        return placed or self._lookups.has_placement(epoch.id, sighting.uid, key)
+        return self._lookups.mark(epoch.id, sighting.uid, key)
 
     def _ground(self, epoch: Epoch) -> _Ground:
         if epoch.id not in self._grounds:

@@ -11,9 +11,14 @@ from archivmail.cli.options import archive_options
 from archivmail.cli.output import Column, emit, emit_table, note, size
 from archivmail.mime import headers, terminal, text
 from archivmail.model.errors import ArchiveDamaged
-from archivmail.model.message import ContentId
+from archivmail.model.message import HEADER_AND_TEXT, PARTIAL, ContentId
 
 HEADERS: Final = ("From", "To", "Cc", "Bcc", "Date", "Subject", "Message-ID")
+ASSEMBLED_SOMEHOW: Final = "put together from parts: not proven to be the message octet for octet"
+ASSEMBLED: Final = {
+    HEADER_AND_TEXT: "put together from header and text: not proven to be the message octet for octet",
+    PARTIAL: "put together from pieces: not proven to be the message octet for octet",
+}
 MAX_PLACEMENTS: Final = 20  # lines; one message is rarely in more places
 ATTACHMENTS: Final = (Column("ATTACHMENT", may_shrink=True), Column("TYPE"), Column("SIZE", is_number=True))
 
@@ -82,5 +87,7 @@ def _show_places(archive: Archive, content_id: ContentId) -> None:
     for place in message.placements[:MAX_PLACEMENTS]:
         flags = f" {' '.join(place.flags)}" if place.flags else ""
         emit(f"In: {place.account} {place.display}, UID {place.uid} of UIDVALIDITY {place.uid_validity}{flags}")
+        if place.assembled:
+            emit(f"    {ASSEMBLED.get(place.assembled, ASSEMBLED_SOMEHOW)}")
     if len(message.placements) > MAX_PLACEMENTS:
         emit(f"In: {len(message.placements) - MAX_PLACEMENTS} more places")

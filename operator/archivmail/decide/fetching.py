@@ -101,18 +101,29 @@ class ToDo:
     """In the ledger and not due yet."""
     gone: UidSet
     """In the ledger but no longer on the server."""
+    proofs: UidSet
+    """Archived, but put together from parts: the server may give them whole now. Besides the four."""
 
 
 def to_do(
-    listed: UidSet, held: UidSet, ledger: Iterable[LedgerEntry], *, now: datetime, is_forced: bool = False
+    listed: UidSet,
+    held: UidSet,
+    ledger: Iterable[LedgerEntry],
+    *,
+    now: datetime,
+    is_forced: bool = False,
+    assembled: UidSet = UidSet(),  # noqa: B008 - immutable
 ) -> ToDo:
     """What to fetch. A forced run tries every ledger entry again, quarantined ones too."""
     entries = tuple(ledger)
-    failed = UidSet.of(entry.uid for entry in entries) - held
-    due = UidSet.of(entry.uid for entry in entries if is_forced or entry.next_try <= now) & failed & listed
+    named = UidSet.of(entry.uid for entry in entries)
+    failed = named - held
+    not_yet = UidSet.of(entry.uid for entry in entries if not is_forced and entry.next_try > now)
+    due = (failed & listed) - not_yet
     return ToDo(
         fresh=listed - held - failed,
         retries=due,
         waiting=(failed & listed) - due,
-        gone=failed - listed,
+        gone=named - listed,
+        proofs=(assembled & held & listed) - not_yet,
     )

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from archivmail.imap.limits import Limits
+from archivmail.imap.replies import BadReply
 from archivmail.imap.stream import Stream
+from archivmail.imap.tokens import String, upper
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.message import ContentId
 
@@ -80,30 +82,64 @@ def read_body(stream: Stream, size: int, limits: Limits) -> WireBody:
     return _spooled(stream, size, limits.spool_folder)
 
 
-def _spooled(stream: Stream, size: int, folder: str | None) -> SpooledBody:
-    digest = hashlib.sha256()
-    try:
-        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - the body owns it
-    except OSError as error:
-        raise _no_room(error) from error
+class Spool:
+    """An unlinked file that takes octets and becomes a body."""
 
-    def keep(piece: memoryview) -> None:
-        digest.update(piece)
+    def __init__(self, folder: str | None) -> None:
+        """Raises ArchiveUnavailable."""
+        self.size = 0
+        self._digest = hashlib.sha256()
         try:
-            while piece:
-                piece = piece[os.write(file.fileno(), piece) :]
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - the body owns it
         except OSError as error:
             raise _no_room(error) from error
 
+    def keep(self, piece: bytes | memoryview) -> None:
+        """Add octets. Raises ArchiveUnavailable."""
+        left = memoryview(piece)
+        self._digest.update(left)
+        self.size += len(left)
+        try:
+            while left:
+                left = left[os.write(self._file.fileno(), left) :]
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def body(self) -> SpooledBody:
+        """What was kept; the file belongs to it from now on."""
+        return SpooledBody(self._file, self.size, ContentId(self._digest.digest()))
+
+    def close(self) -> None:
+        """Drop it."""
+        self._file.close()
+
+
+def _spooled(stream: Stream, size: int, folder: str | None) -> SpooledBody:
+    spool = Spool(folder)
     try:
-        stream.pour(size, keep)
+        stream.pour(size, spool.keep)
     except BaseException:
-        file.close()
+        spool.close()
         raise
-    return SpooledBody(file, size, ContentId(digest.digest()))
+    return spool.body()
 
 
 def _no_room(error: OSError) -> ArchiveUnavailable:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return ArchiveUnavailable("there is no room to spool a large message; free space in the temporary folder")
     return ArchiveUnavailable("the temporary folder cannot be written; check its permissions")
+
+
+def body_of(value: object) -> WireBody | None:
+    """Octets in whatever form an nstring came: literal, quoted, atom; NIL is none (traps 34, 41). Raises BadReply."""
+    if isinstance(value, MemoryBody | SpooledBody):
+        return value
+    if isinstance(value, String):
+        return MemoryBody(bytes(value))
+    if not isinstance(value, bytes) or upper(value) == b"NIL":
+        return None
+    if value.startswith((b"{", b"~{")):
+        raise BadReply("announced a literal of no possible size")  # trap 79
+    if b'"' in value:
+        raise BadReply("sent a quoted string that does not end")  # trap 76
+    return MemoryBody(value)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from archivmail.imap.bodies import WireBody, read_body
 from archivmail.imap.faults import Faults, too_large, violation
 from archivmail.imap.limits import Limits
-from archivmail.imap.replies import BODY_NAMES, STATUS_WORDS, BadReply, Data, Status, status, uid_so_far, untagged
+from archivmail.imap.parts import part
+from archivmail.imap.replies import STATUS_WORDS, BadReply, Data, Status, status, uid_so_far, untagged
 from archivmail.imap.stream import Stream
 from archivmail.imap.tokens import String, TooDeep, Words, literal_ahead, upper
 from archivmail.model.uidset import Uid
@@ -103,7 +104,7 @@ class Dialogue:
         parts = (command,) if isinstance(command, bytes) else command
         self._stream.begin()
         self._stream.send(tag + b" " + parts[0] + b"\r\n")
-        for part in parts[1:]:
+        for rest in parts[1:]:
             line = self._line()
             while line.startswith(b"*"):
                 self._untagged(line, None)
@@ -111,7 +112,7 @@ class Dialogue:
             if not line.startswith(b"+"):
                 self._pushed_back = line  # refused before it was complete
                 return
-            self._stream.send(part + b"\r\n")
+            self._stream.send(rest + b"\r\n")
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class Dialogue:
 
     def _literal(self, built: Words, size: int, *, is_fetch: bool) -> int:
         """Read one literal; what it adds to the size of the response apart from messages."""
-        if is_fetch and built.depth == 1 and upper(built.open[-1] if built.open else None) in BODY_NAMES:
+        if is_fetch and built.depth == 1 and part(upper(built.open[-1] if built.open else None)) is not None:
             built.put(self._body(built, size))
             return 0
         if size > self._limits.small_literal_bytes:

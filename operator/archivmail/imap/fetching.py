@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from archivmail.decide.replies import Meaning, read
 from archivmail.imap import replies
-from archivmail.imap.bodies import MemoryBody, SpooledBody, WireBody
+from archivmail.imap.bodies import MemoryBody, WireBody, body_of
 from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
 from archivmail.imap.faults import Faults
 from archivmail.imap.limits import Limits
 from archivmail.imap.replies import BODY, Data, Status
-from archivmail.imap.tokens import String, upper
 from archivmail.model.message import FetchedMessage, Refused, Sighting
 from archivmail.model.uidset import Uid, UidSet
 
@@ -37,6 +36,13 @@ def command_sets(uids: UidSet, max_chars: int) -> Iterator[tuple[UidSet, bytes]]
         yield UidSet(ranges), text.encode("ascii")
 
 
+def id_item(capabilities: frozenset[str]) -> bytes:
+    """What to ask for the server's immutable id of a message; nothing where it has none."""
+    if "OBJECTID" in capabilities:
+        return b" EMAILID"  # RFC 8474
+    return b" X-GM-MSGID" if "X-GM-EXT-1" in capabilities else b""
+
+
 class Fetching:
     """FETCH on one dialogue."""
 
@@ -44,12 +50,7 @@ class Fetching:
         self._dialogue = dialogue
         self._faults = faults
         self._limits = limits
-        if "OBJECTID" in capabilities:
-            self._id_item = b" EMAILID"  # RFC 8474
-        elif "X-GM-EXT-1" in capabilities:
-            self._id_item = b" X-GM-MSGID"
-        else:
-            self._id_item = b""
+        self._id_item = id_item(capabilities)
 
     def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
         """Facts without octets. Empty, at no cost, when the server has no immutable ids."""
@@ -109,7 +110,7 @@ class Fetching:
             raise error
         if read(answer.code, answer.text).meaning is Meaning.GONE:
             return None  # RFC 5530 EXPUNGEISSUED: what is missing is looked for by SEARCH
-        return Refused(answer.code, self._faults.said(answer))
+        return Refused(answer.code, self._faults.said(answer), is_bad=answer.word == "BAD")
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ class _Batch:
         told = _items(response)
         if told is None:
             return
-        body = _body(told.pop(BODY, None))
+        body = body_of(told.pop(BODY, None))
         uid = replies.uid_of(told)
         if uid is None or uid not in self._wanted or uid in self._done:
             if body is not None:
@@ -215,18 +216,3 @@ def _weight(values: list[object]) -> int:
 
 def _items(response: Status | Data) -> dict[bytes, object] | None:
     return replies.items(response.values) if isinstance(response, Data) and response.word in FETCH_WORDS else None
-
-
-def _body(value: object) -> WireBody | None:
-    """Octets in whatever form an nstring came: literal, quoted, atom; NIL is none (traps 34, 41). Raises BadReply."""
-    if isinstance(value, MemoryBody | SpooledBody):
-        return value
-    if isinstance(value, String):
-        return MemoryBody(bytes(value))
-    if not isinstance(value, bytes) or upper(value) == b"NIL":
-        return None
-    if value.startswith((b"{", b"~{")):
-        raise replies.BadReply("announced a literal of no possible size")  # trap 79
-    if b'"' in value:
-        raise replies.BadReply("sent a quoted string that does not end")  # trap 76
-    return MemoryBody(value)

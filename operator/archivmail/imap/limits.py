@@ -29,6 +29,8 @@ class Limits:
     message_bytes: int = 2 * 1024**3
     memory_bytes: int = 4 * 1024 * 1024
     """Messages up to this size are held in memory, larger ones in an unlinked temporary file."""
+    piece_bytes: int = 512 * 1024
+    """Asked for at once of a message that the server does not give whole."""
     waiting_bytes: int = 16 * 1024 * 1024
     """Messages whose octets came before their flags or UID: held until the command ends."""
     facts_bytes: int = 16 * 1024 * 1024

@@ -5,14 +5,15 @@ the connection is closed and never used again (trap 81).
 """
 
 import imaplib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from archivmail.imap import tls
 from archivmail.imap.dialogue import Dialogue
 from archivmail.imap.excerpts import Excerpts
+from archivmail.imap.fallback import Fallback
 from archivmail.imap.faults import Faults, broken, violation
-from archivmail.imap.fetching import Fetching
+from archivmail.imap.fetching import Fetching, id_item
 from archivmail.imap.limits import Limits
 from archivmail.imap.listing import Listing
 from archivmail.imap.login import HeldToken, TokenSource, log_in
@@ -138,6 +139,7 @@ class Session:
         self._listing = Listing(*parts)
         self._opened = Opened(*parts)
         self._fetching = Fetching(*parts)
+        self._fallback = Fallback(self._dialogue, faults, limits, id_item(self.capabilities))
 
     @property
     def origin(self) -> Origin:
@@ -178,6 +180,10 @@ class Session:
     def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
         with self._guard():
             return self._fetching.fetch(uids, deliver)
+
+    def assemble(self, uid: Uid, ways: Sequence[str], deliver: Callable[[FetchedMessage], None]) -> None:
+        with self._guard():
+            self._fallback.assemble(uid, ways, deliver)
 
     def close(self) -> None:
         """LOGOUT, and no longer than a second for the answer. Never raises."""

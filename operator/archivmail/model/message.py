@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from archivmail.model.uidset import Uid
+
+HEADER_AND_TEXT: Final = "header+text"
+PARTIAL: Final = "partial"
 
 ContentId = NewType("ContentId", bytes)
 """SHA-256 over the raw octets: 32 bytes; shown as 64 hex digits."""
@@ -42,6 +45,11 @@ class Sighting:
     internal_date: str = ""
     flags: tuple[str, ...] = ()
     email_id: str | None = None
+    assembled: str = ""
+    """How the octets were put together where the server would not give them as one BODY[]: HEADER_AND_TEXT or PARTIAL.
+
+    They cannot be proven to be those of the message, octet for octet. Empty: they came as one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +79,5 @@ class Refused:
     """Upper-case response code without brackets (RFC 5530), if there was one."""
     text: str
     """What the server said, bounded, without control characters."""
+    is_bad: bool = False
+    """BAD: the server did not understand the command, so its form is at fault rather than a message."""

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     MESSAGES_QUARANTINED = "MessagesQuarantined"
     MESSAGE_REFUSED = "MessageRefused"
     MESSAGE_EMPTY = "MessageEmpty"
+    MESSAGE_REPLACED = "MessageReplaced"
     MESSAGE_TOO_LARGE = "MessageTooLarge"
     FULLY_ARCHIVED = "FullyArchived"
     NEVER_SYNCED = "NeverSynced"

@@ -167,7 +167,7 @@ class _Run:
     def _visit(self, folder: Folder, snapshot: Snapshot | None, around: Surroundings) -> None:
         if self._is_over():
             raise Aborted("the run was told to stop")
-        step = planned(folder, snapshot, around) if snapshot is not None else None
+        step = planned(folder, snapshot, around, is_forced=self._job.forced) if snapshot is not None else None
         if isinstance(step, UpToDate):  # STATUS alone shows that nothing can have changed: no EXAMINE
             self._passed[folder.name] = outcome_of_state(folder, step.state)
         else:

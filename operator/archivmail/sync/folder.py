@@ -19,16 +19,17 @@ from archivmail.sync.ports import AccountArchive
 NO_VALIDITY = "the server gives no UIDVALIDITY, so every run downloads this folder again and compares contents"
 
 
-def planned(folder: Folder, snapshot: Snapshot, around: Surroundings) -> Plan:
+def planned(folder: Folder, snapshot: Snapshot, around: Surroundings, *, is_forced: bool) -> Plan:
     """What to do with the folder as it shows itself in EXAMINE or STATUS."""
-    epoch = around.archive.latest_epoch(folder.name)
+    epoch, now = around.archive.latest_epoch(folder.name), around.clock()
+    ledger = around.archive.ledger(epoch) if epoch is not None else []
     return plan(
         snapshot,
         origin=around.server.origin,
         epoch=epoch,
         state=around.archive.folder_state(folder.name),
-        has_ledger=epoch is not None and bool(around.archive.ledger(epoch)),
-        now=around.clock(),
+        has_ledger=any(is_forced or entry.next_try <= now for entry in ledger),
+        now=now,
     )
 
 
@@ -57,7 +58,7 @@ class FolderPass:
         """
         self.known_epoch = self.around.archive.latest_epoch(self.folder.name)
         self.snapshot = self.around.server.examine(self.folder)
-        match planned(self.folder, self.snapshot, self.around):
+        match planned(self.folder, self.snapshot, self.around, is_forced=self.is_forced):
             case UpToDate(state):
                 return outcome_of_state(self.folder, state)
             case Continue(epoch):
@@ -86,16 +87,20 @@ class FolderPass:
         # S13: without UIDVALIDITY a UID is no identity, so nothing counts as held until its octets were compared.
         held = archive.archived(epoch) if epoch.uid_validity else UidSet()
         entries = {entry.uid: entry for entry in archive.ledger(epoch)}
-        gathering = self.gathering = Gathering(self.around, display(self.folder.name), epoch, held, entries)
+        assembled = archive.assembled(epoch)
+        gathering = self.gathering = Gathering(
+            self.around, display(self.folder.name), epoch, held, entries, assembled=assembled
+        )
         self.listed = self._list()
-        work = to_do(self.listed, held, entries.values(), now=now, is_forced=self.is_forced)
+        work = to_do(self.listed, held, entries.values(), now=now, is_forced=self.is_forced, assembled=assembled)
         if work.gone:
             gathering.forget(work.gone)
         self.around.tally.found(len(work.fresh) + len(work.retries))
         left = gathering.place_known(work.fresh | work.retries)
         gathering.fetch(left - work.retries)
         for uid in left & work.retries:  # alone, so that what failed before cannot harm others
-            gathering.fetch(UidSet.of([uid]))
+            gathering.retry(uid)
+        gathering.prove(work.proofs)
 
     def _list(self) -> UidSet:
         """Every UID, reconciled with EXISTS: a shorter list is asked for once more, then told as a limited view."""
@@ -116,7 +121,7 @@ class FolderPass:
 
     def _counts(self, listed: UidSet, gathering: Gathering) -> MessageCounts:
         missing = listed - gathering.held
-        quarantined = sum(entry.quarantined and entry.uid in missing for entry in gathering.entries.values())
+        quarantined = sum(entry.quarantined and entry.uid in missing for entry in gathering.failures)
         return MessageCounts(len(listed), len(listed) - len(missing), len(missing) - quarantined, quarantined)
 
     def _epoch_in_force(self, gathering: Gathering) -> Epoch:
@@ -168,7 +173,7 @@ class FolderPass:
             reset_from=self.reset_from,
             quarantined=tuple(
                 QuarantinedUid(name, entry.uid, entry.reason, entry.attempts)
-                for entry in gathering.entries.values()
+                for entry in gathering.failures
                 if entry.quarantined
             ),
             note=_note(gathering),
@@ -177,10 +182,16 @@ class FolderPass:
 
 def _note(gathering: Gathering) -> str | None:
     """What to know of a folder that did not fail as a whole."""
-    if gathering.entries:
-        first = min(gathering.entries.values(), key=lambda entry: entry.uid)
-        count = len(gathering.entries)
+    failures = gathering.failures
+    if failures:
+        first = min(failures, key=lambda entry: entry.uid)
+        count = len(failures)
         return f"{count} of its messages could not be archived yet; UID {first.uid}: {first.error} ({first.reason})"
+    if gathering.assembled:
+        return (
+            f"{len(gathering.assembled)} of its messages were put together from parts, UID "
+            f"{gathering.assembled.first(1)} among them, because the server does not give them whole"
+        )
     return None if gathering.epoch.uid_validity else NO_VALIDITY
 
 

@@ -5,19 +5,23 @@ could not get is never passed over: it stands in the ledger, or simply stays mis
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from archivmail.decide.assembling import EVERY_WAY, MAX_PROOFS_A_PASS, ways_after_refusal, ways_instead
 from archivmail.decide.batching import SizeEstimate, halves, is_checkpoint_due, next_batch
 from archivmail.decide.retrying import ledger_entry
+from archivmail.decide.substitutes import MAX_SUBSTITUTE_BYTES, is_substitute
 from archivmail.model.errors import ConnectionLost, FolderRefused, NeedsTime, ServerViolation
 from archivmail.model.folder import Epoch, LedgerEntry
-from archivmail.model.message import FetchedMessage, Refused
+from archivmail.model.message import Body, FetchedMessage, Refused
 from archivmail.model.reasons import Reason
 from archivmail.model.uidset import Uid, UidSet
 from archivmail.sync.ports import AccountArchive, Clock, MailServer, Watcher
 from archivmail.sync.tally import Tally
 
+EMPTY = "the server lists the message but answers without its octets"
+REPLACED = "the server cannot convert the message and gave a notice of its own instead (Exchange); open it in Outlook"
 MAX_REFUSALS_IN_A_ROW = 50  # a folder that refuses this many messages one by one refuses them all
 
 
@@ -44,9 +48,20 @@ class Gathering:
     entries: dict[Uid, LedgerEntry]
     gone: UidSet = UidSet()  # noqa: RUF009 - immutable
     """UIDs that the server dropped while the pass went on."""
+    assembled: UidSet = UidSet()  # noqa: RUF009 - immutable
+    """UIDs that are held, but only put together from parts."""
     added: int = 0
+    _hopeless: int = 0
+    """Messages in a row that could not be put together either."""
+    _replaced: list[Uid] = field(default_factory=list)
+    """UIDs for which the server gave something of its own making."""
     _arrived: list[Uid] = field(default_factory=list)
     _estimate: SizeEstimate = field(default_factory=SizeEstimate)
+
+    @property
+    def failures(self) -> list[LedgerEntry]:
+        """Entries of what is not held; the others are of messages that could not be proven."""
+        return [entry for entry in self.entries.values() if entry.uid not in self.held]
 
     def place_known(self, missing: UidSet) -> UidSet:
         """Place messages that are held under the server's immutable id; give back those that need fetching."""
@@ -78,6 +93,10 @@ class Gathering:
             if refusal is None:
                 absent |= undelivered
             elif len(undelivered) == 1:
+                uid = undelivered.highest
+                if self._put_together(uid, ways_after_refusal(refusal, self.entries.get(uid))):
+                    refusals = 0
+                    continue
                 refusals += 1
                 self._fail(undelivered, Reason.MESSAGE_REFUSED, refusal.text)
                 _require_hope(refusals)
@@ -85,6 +104,18 @@ class Gathering:
                 refused_halves.extendleft(reversed(halves(undelivered)))
         if absent:
             self._look_again(absent)
+
+    def retry(self, uid: Uid) -> None:
+        """Fetch a message that failed before, alone; in pieces where it broke session after session."""
+        if not self._put_together(uid, ways_instead(self.entries.get(uid))):
+            self.fetch(UidSet.of([uid]))
+
+    def prove(self, uids: UidSet) -> None:
+        """Ask again for messages that were put together: one that comes whole is a version of its own, or a proof."""
+        for uid in uids.first(MAX_PROOFS_A_PASS):
+            refusal, undelivered = self._fetch_batch(UidSet.of([uid]))
+            self._fail(undelivered, Reason.MESSAGE_REFUSED, refusal.text if refusal else EMPTY)
+            self.assembled -= UidSet.of(self._arrived)
 
     def forget(self, uids: UidSet) -> None:
         """Drop ledger entries of UIDs that the server no longer has."""
@@ -94,14 +125,38 @@ class Gathering:
 
     def _fetch_batch(self, batch: UidSet) -> tuple[Refused | None, UidSet]:
         self._arrived.clear()
+        self._replaced.clear()
         try:
             refusal = self.around.server.fetch(batch, self._store)
         except (ConnectionLost, ServerViolation) as error:
-            self._suspect(batch - UidSet.of(self._arrived), error)
+            self._suspect(batch - self._answered, error)
             raise
         finally:
             self.held |= UidSet.of(self._arrived)
-        return refusal, batch - self.held
+        self._fail(self._replaced, Reason.MESSAGE_REPLACED, REPLACED)
+        return refusal, batch - self._answered
+
+    @property
+    def _answered(self) -> UidSet:
+        return UidSet.of((*self._arrived, *self._replaced))
+
+    def _put_together(self, uid: Uid, ways: Sequence[str]) -> bool:
+        """Try a message that the server does not give whole; False when that gives nothing either, or too often did."""
+        if not ways or self._hopeless >= MAX_REFUSALS_IN_A_ROW:
+            return False
+        self._arrived.clear()
+        self._replaced.clear()
+        try:
+            self.around.server.assemble(uid, ways, self._store)
+        except (ConnectionLost, ServerViolation) as error:
+            self._suspect(UidSet.of([uid]), error)
+            raise
+        came = UidSet.of(self._arrived)
+        self.held |= came
+        self.assembled |= came
+        self._fail(self._replaced, Reason.MESSAGE_REPLACED, REPLACED)
+        self._hopeless = 0 if self._answered else self._hopeless + 1
+        return bool(self._answered)
 
     def _suspect(self, undelivered: UidSet, error: NeedsTime) -> None:
         """The message the server was about to send may be what broke the session: others go first next time."""
@@ -113,9 +168,13 @@ class Gathering:
         still_there = absent & self.around.server.uids()
         self.gone |= absent - still_there
         self.forget(self.gone)
-        self._fail(still_there, Reason.MESSAGE_EMPTY, "the server lists the message but answers without its octets")
+        left = [uid for uid in still_there if not self._put_together(uid, EVERY_WAY)]
+        self._fail(left, Reason.MESSAGE_EMPTY, EMPTY)
 
     def _store(self, message: FetchedMessage) -> None:
+        if _is_substitute(message.body):  # trap 45
+            self._replaced.append(message.sighting.uid)
+            return
         stored = self.around.archive.store(self.epoch, message)
         self._arrived.append(message.sighting.uid)
         self._estimate = self._estimate.after(message.body.size)
@@ -150,6 +209,10 @@ def checkpoint(archive: AccountArchive, watcher: Watcher, clock: Clock) -> None:
     octets = archive.checkpoint()
     if is_worth_telling:
         watcher.archive_written((clock() - started).total_seconds(), octets)
+
+
+def _is_substitute(body: Body) -> bool:
+    return body.size <= MAX_SUBSTITUTE_BYTES and is_substitute(b"".join(body.chunks()))
 
 
 def _require_hope(refusals: int) -> None:

@@ -1,6 +1,6 @@
 """What a run needs from the outside: a mail server, an archive, a watcher. Adapters satisfy these by shape."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -63,6 +63,13 @@ class MailServer(Protocol):
         """
         ...
 
+    def assemble(self, uid: Uid, ways: Sequence[str], deliver: Callable[[FetchedMessage], None]) -> None:
+        """Deliver a message that `fetch` did not get, put together by the first of `ways` that gives something.
+
+        Its sighting says so. Not delivered when none does; `deliver` as for `fetch`.
+        """
+        ...
+
     def close(self) -> None:
         """Log out politely within a second or two, or just drop the connection. Never raises."""
         ...
@@ -113,6 +120,10 @@ class AccountArchive(Protocol):
 
     def archived(self, epoch: Epoch) -> UidSet:
         """UIDs with a placement in this epoch, those not yet checkpointed included."""
+        ...
+
+    def assembled(self, epoch: Epoch) -> UidSet:
+        """Those of `archived` that were only put together from parts, as of the last checkpoint."""
         ...
 
     def ledger(self, epoch: Epoch) -> list[LedgerEntry]:

@@ -135,9 +135,27 @@ def message_items(uid: int, message: Message, items: bytes) -> bytes:
         told.append(b"X-GM-MSGID %b" % message.email_id.encode())
     if b"RFC822.SIZE" in items:
         told.append(b"RFC822.SIZE %d" % len(message.octets))
-    if b"BODY.PEEK[]" in items:
+    for section, octets in message_parts(message, items):
+        told.append(b"BODY[%b] {%d}\r\n%b" % (section, len(octets), octets))
+    if re.search(rb"BODY\.PEEK\[\](?!<)", items):
         told.append(b"BODY[] {%d}\r\n%b" % (len(message.octets), message.octets))
+    told += piece(message, items)
     return b"(" + b" ".join(told) + b")"
+
+
+def message_parts(message: Message, items: bytes) -> list[tuple[bytes, bytes]]:
+    """Header and text, as far as they are asked for (RFC 9051 §6.4.5)."""
+    head, blank, text = message.octets.partition(b"\r\n\r\n")
+    return [(name, part) for name, part in ((b"HEADER", head + blank), (b"TEXT", text)) if b"[" + name + b"]" in items]
+
+
+def piece(message: Message, items: bytes) -> list[bytes]:
+    """The pieces that are asked for, as items."""
+    pieces = []
+    for origin, size in re.findall(rb"BODY\.PEEK\[\]<(\d+)\.(\d+)>", items):
+        octets = message.octets[int(origin) :][: int(size)]
+        pieces.append(b"BODY[]<%b> {%d}\r\n%b" % (origin, len(octets), octets))
+    return pieces
 
 
 def logout(_server: ScriptedServer, talk: Conversation, _: bytes) -> bytes:

@@ -161,20 +161,21 @@ class ScriptedServer:
         talk.start_tls(self._context)
 
     def _answer(self, talk: Conversation, line: bytes) -> None:
-        self.tag, _, command = line.partition(b" ")
+        tag, _, command = line.partition(b" ")  # of this connection: others may set theirs meanwhile
+        self.tag = tag
         self.commands.append(command)
         verb, _, arguments = command.partition(b" ")
         if verb == b"UID":
             second, _, arguments = arguments.partition(b" ")
             verb = b"UID " + second
         if verb == b"STARTTLS" and verb not in self._answers:
-            talk.send(self.tag + b" OK begin\r\n")
+            talk.send(tag + b" OK begin\r\n")
             self.start_tls(talk)
             return
         hook = self._answers.get(verb)
         tagged = hook(self, talk, arguments) if hook else b"BAD unknown command"
         if tagged is not None:
-            talk.send(self.tag + b" " + tagged + b"\r\n")
+            talk.send(tag + b" " + tagged + b"\r\n")
         if verb == b"LOGOUT":
             talk.cut()
 

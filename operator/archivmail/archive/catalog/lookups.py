@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import suppress
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import Connection, bindparam, exists, func, literal_column, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from archivmail.archive.catalog.damage import content_is_damaged, damaged_uids, placement_is_damaged
@@ -26,6 +26,7 @@ class Lookups:
         self._email_id = HotStatement(self._connection, _EMAIL_ID)
         self._uids = HotStatement(self._connection, _UIDS)
         self._damaged_uids = HotStatement(self._connection, _DAMAGED_UIDS)
+        self._assembled = HotStatement(self._connection, _ASSEMBLED)
 
     def content(self, content_id: ContentId) -> int | None:
         """The key of a content of this account whose octets are sound as far as is known."""
@@ -35,9 +36,16 @@ class Lookups:
             raise unavailable(self._url, error) from error
         return None if row is None else row[0]
 
-    def has_placement(self, epoch: int, uid: Uid, content: int) -> bool:
+    def mark(self, epoch: int, uid: Uid, content: int) -> str | None:
+        """How the octets of a placement were put together, "" when they came as one; None: there is no placement."""
         with translated(self._url):
-            return self._placement.first(epoch=epoch, uid=uid, content=content) is not None
+            row = self._placement.first(epoch=epoch, uid=uid, content=content)
+        return None if row is None else str(row[0])
+
+    def assembled(self, epoch: int) -> UidSet:
+        """UIDs of which every placement was put together from parts."""
+        with translated(self._url):
+            return UidSet.of(uid for (uid,) in self._assembled.each(account=self._account, epoch=epoch))
 
     def content_of_email_id(self, email_id: str, origin: str) -> ContentId | None:
         with translated(self._url):
@@ -77,7 +85,7 @@ def newest_pack(connection: Connection, account: int) -> str:
 _CONTENT = select(contents.c.id).where(
     contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account"), ~content_is_damaged
 )
-_PLACEMENT = select(placements.c.id).where(
+_PLACEMENT = select(placements.c.assembled).where(
     placements.c.epoch_id == bindparam("epoch"),
     placements.c.uid == bindparam("uid"),
     placements.c.content_id == bindparam("content"),
@@ -94,8 +102,20 @@ _EMAIL_ID = (
         placements.c.email_id != literal_column("''"),  # lets SQLite use the partial index
         epochs.c.origin == bindparam("origin"),
         ~content_is_damaged,
+        placements.c.assembled == literal_column("''"),  # what is not proven is not passed on to other folders
     )
     .limit(1)
 )
 _UIDS = select(placements.c.uid).where(placements.c.epoch_id == bindparam("epoch")).order_by(placements.c.uid)
 _DAMAGED_UIDS = damaged_uids(bindparam("epoch"))
+_whole = placements.alias("whole")
+_ASSEMBLED = select(placements.c.uid).where(
+    placements.c.account_id == bindparam("account"),
+    placements.c.epoch_id == bindparam("epoch"),
+    placements.c.assembled != literal_column("''"),
+    ~exists().where(
+        _whole.c.epoch_id == placements.c.epoch_id,
+        _whole.c.uid == placements.c.uid,
+        _whole.c.assembled == literal_column("''"),
+    ),
+)

@@ -22,7 +22,8 @@ class Pending:
     contents: dict[ContentId, tuple[int, Span]] = field(default_factory=dict)
     """Raw octets, and where they will lie in the pack."""
     placements: list[NewPlacement] = field(default_factory=list)
-    placed: set[tuple[int, Uid, ContentId]] = field(default_factory=set)
+    placed: dict[tuple[int, Uid, ContentId], str] = field(default_factory=dict)
+    """How the octets of each placement were put together."""
     email_ids: dict[tuple[str, str], ContentId] = field(default_factory=dict)
     """By origin and the server's immutable id."""
     states: dict[FolderName, tuple[Folder, FolderState]] = field(default_factory=dict)

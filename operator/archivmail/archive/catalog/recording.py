@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select, update
 
 from archivmail.archive.catalog import damage
 from archivmail.archive.catalog.dialects import insert, insert_all
@@ -24,6 +24,7 @@ _PLACEMENT_COLUMNS = (
     "received_s",
     "flags",
     "email_id",
+    "assembled",
 )
 
 
@@ -87,6 +88,7 @@ def _enter_placements(
             seconds(each.sighting.internal_date),
             clean(" ".join(each.sighting.flags)),
             clean(each.sighting.email_id or ""),
+            clean(each.sighting.assembled),
         )
         for each in new
         if each.content_id in keys
@@ -94,7 +96,23 @@ def _enter_placements(
     insert_all(connection, placements, _PLACEMENT_COLUMNS, rows)
     seen = ((each.epoch, each.sighting.uid, keys[each.content_id]) for each in new if each.content_id in keys)
     damage.heal_sightings(connection, account, pack_id, seen)
+    _clear_marks(connection, account, new, keys)
     return [each for each in new if each.content_id not in keys]
+
+
+def _clear_marks(connection: Connection, account: int, new: Sequence[NewPlacement], keys: dict[ContentId, int]) -> None:
+    """Octets that were put together and later came as one, the same, are proven: their mark goes."""
+    # The literal lets the planner use the partial index; there is nearly never a row in it.
+    wanted = select(placements.c.id, placements.c.epoch_id, placements.c.uid, placements.c.content_id).where(
+        placements.c.account_id == account, placements.c.assembled != literal_column("''")
+    )
+    marked = {(row.epoch_id, row.uid, row.content_id): row.id for row in connection.execute(wanted)}
+    if not marked:
+        return
+    for each in new:
+        key = marked.get((each.epoch, each.sighting.uid, keys.get(each.content_id)))
+        if key is not None and not each.sighting.assembled:
+            connection.execute(update(placements).where(placements.c.id == key).values(assembled=""))
 
 
 def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:

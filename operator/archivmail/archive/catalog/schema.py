@@ -139,12 +139,20 @@ placements = _table(
     _number("received_s"),  # internal_date as a number; 0 where it could not be read
     _words("flags"),  # separated by spaces
     _words("email_id"),  # immutable id of the server, "" when it gave none
+    _words("assembled"),  # "header+text" or "partial" when the octets did not come as one BODY[], "" when they did
     UniqueConstraint("epoch_id", "uid", "content_id"),
     Index("ix_placements_content_id", "content_id"),
     Index("ix_placements_pack_id", "pack_id"),
     Index("ix_placements_received_s", "received_s"),
     Index("ix_placements_account_id_received_s", "account_id", "received_s"),
     Index("ix_placements_folder_id_received_s", "folder_id", "received_s"),
+    Index(
+        "ix_placements_assembled",
+        "account_id",
+        "epoch_id",
+        sqlite_where=text("assembled <> ''"),
+        postgresql_where=text("assembled <> ''"),
+    ),
     Index(
         "ix_placements_email_id",
         "account_id",

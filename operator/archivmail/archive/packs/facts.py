@@ -25,6 +25,7 @@ _UID = PREFIX + b"uid"
 _INTERNAL_DATE = PREFIX + b"internaldate"
 _FLAGS = PREFIX + b"flags"
 _EMAIL_ID = PREFIX + b"emailid"
+_ASSEMBLED = PREFIX + b"assembled"
 _MAX_DIGITS = 12
 _NEWLINE = 0x0A
 _NO_RECORDS = "A header of the pack is not a list of pax records."
@@ -71,16 +72,16 @@ class Place:
 
     def records(self, sighting: Sighting, content_id: ContentId) -> bytes:
         """The pax records of one sighting."""
-        shared = (
+        always = (
             record(_SHA256, content_id.hex().encode()),
             self._shared,
             record(_UID, b"%d" % sighting.uid),
             record(_INTERNAL_DATE, _octets(sighting.internal_date)),
             _flags_record(sighting.flags),
         )
-        if sighting.email_id is None:
-            return b"".join(shared)
-        return b"".join((*shared, record(_EMAIL_ID, _octets(sighting.email_id))))
+        email_id = b"" if sighting.email_id is None else record(_EMAIL_ID, _octets(sighting.email_id))
+        assembled = record(_ASSEMBLED, _octets(sighting.assembled)) if sighting.assembled else b""
+        return b"".join((*always, email_id, assembled))
 
 
 def record(keyword: bytes, value: bytes) -> bytes:
@@ -135,6 +136,7 @@ def facts_of(name: str, records: dict[bytes, bytes]) -> Facts:
                 internal_date=_text(records[_INTERNAL_DATE]),
                 flags=tuple(_text(records[_FLAGS]).split()),
                 email_id=None if email_id is None else _text(email_id),
+                assembled=_text(records.get(_ASSEMBLED, b"")),
             ),
             content_id=ContentId(bytes.fromhex(records[_SHA256].decode())),
             has_octets=not name.endswith(".seen"),
