@@ -1,84 +1,80 @@
 """Make the catalog anew from the packs alone (design §1, invariant 6).
 
 Messages and placements come from the packs; the audit trail and the last statuses are taken over from the old catalog
-if it can be read. Folder states and the ledger are not: the next run compares everything and finds out again.
+if it can be read. Folder states and the ledger are not: the next run compares everything and finds out again. One that
+is interrupted goes on where it was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 from archivmail.archive.catalog import checking, recording
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.intake import EpochTracker, Intake, take_in
 from archivmail.archive.catalog.recording import NewPlacement
-from archivmail.archive.catalog.replacing import Transaction, keep_trail, replacement
+from archivmail.archive.catalog.replacing import NewCatalog, keep_trail, replacement
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import ROOT
 from archivmail.archive.packs.reading import Damage, Member
 from archivmail.archive.packs.seektable import Frame
-from archivmail.archive.packs.stores import PackStore, StoredPack
+from archivmail.archive.packs.stores import PackStore
 from archivmail.archive.scanning import OpenStore, ScannedPack, Scanner
 from archivmail.archive.values import Finding, RebuildReport
 from archivmail.model.account import AccountRef
 from archivmail.model.foldernames import display
+from archivmail.model.message import ContentId, Sighting
 from archivmail.model.uidset import UidSet, UidValidity
+
+_CORRUPT: Final = "corrupt"
+_WAITING: Final = "waiting"
 
 Progress = Callable[[int, int], None]
 """Octets of packs done, and their sum."""
 
 
 @dataclass(slots=True)
-class _Account:
-    """What belongs to the account whose packs are being read."""
-
-    ref: AccountRef
-    key: int
-    waiting: list[tuple[str, NewPlacement]] = field(default_factory=list)
-    """Further sightings of messages that were in no pack so far: two writers at once can turn the order round."""
-
-
-@dataclass(slots=True)
 class _Rebuilding:
-    transaction: Transaction
+    new: NewCatalog
     tracker: EpochTracker = field(default_factory=EpochTracker)
-    account: _Account | None = None
-    corrupt: list[Finding] = field(default_factory=list)
-    missing: list[Finding] = field(default_factory=list)
 
     def take(self, scanned: ScannedPack) -> None:
-        """Enter one pack. Raises ArchiveUnavailable."""
-        if scanned.is_missing:
-            self.corrupt.append(_nameless(scanned.name, _text(scanned)))
-            return
-        with self.transaction() as connection:
-            intake = take_in(connection, scanned.name, scanned.size, _members(scanned), self.tracker)
-            left = recording.record(connection, intake.key, intake.pack) if intake else []
-        if intake is None:
-            self.corrupt.append(_nameless(scanned.name, "no message of the pack can be read"))
-            return
-        self._enter(intake, left)
+        """Enter one pack and note what is left for the end, in one transaction. Raises ArchiveUnavailable."""
+        with self.new.transaction() as connection:
+            intake = None
+            if not scanned.is_missing:
+                intake = take_in(connection, scanned.name, scanned.size, _members(scanned), self.tracker)
+            if intake is None:
+                missing = scanned.error if scanned.is_missing else None
+                text = missing.text if missing else "no message of the pack can be read"
+                self.new.note(connection, _CORRUPT, _document(_nameless(scanned.name, text)))
+                return
+            # Two writers at once can turn the order round: a sighting of a message that was in no pack so far.
+            for placement in recording.record(connection, intake.key, intake.pack):
+                self.new.note(connection, _WAITING, _waiting(intake, placement))
+            for damage in intake.damage:
+                self.new.note(connection, _CORRUPT, _document(_finding(intake, damage)))
 
-    def finish_account(self) -> None:
-        """All packs of the account were read: place what waited."""
-        account, self.account = self.account, None
-        if account is None:
-            return
-        for pack, placement in account.waiting:
-            with self.transaction() as connection:
-                if recording.place_later(connection, account.key, pack, placement):
+    def corrupt(self) -> tuple[Finding, ...]:
+        """What could not be taken in."""
+        # A pack that gave nothing is read again by each attempt.
+        return tuple(dict.fromkeys(_of_document(each) for each in self.new.notes(_CORRUPT)))
+
+    def place_waiting(self) -> tuple[Finding, ...]:
+        """All packs were read: place what waited; what is nowhere is missing."""
+        missing = []
+        for note in list(self.new.notes(_WAITING)):
+            placement = _placement(note)
+            with self.new.transaction() as connection:
+                if recording.place_later(connection, note["account"], note["pack"], placement):
                     continue
                 folder, uid_validity = checking.named(connection, placement.epoch)
-            text = "the message that was seen here is in no pack"
+            ref = _owner(note["pack"])
             uids = UidSet.of([placement.sighting.uid])
-            self.missing.append(Finding(pack, account.ref, folder, uid_validity, uids, text))
-
-    def _enter(self, intake: Intake, left: list[NewPlacement]) -> None:
-        if self.account is None or self.account.key != intake.key:
-            self.finish_account()
-            self.account = _Account(intake.account, intake.key)
-        self.account.waiting += [(intake.pack.name, each) for each in left]
-        self.corrupt += [_finding(intake, damage) for damage in intake.damage]
+            text = "the message that was seen here is in no pack"
+            missing.append(Finding(note["pack"], ref, folder, uid_validity, uids, text))
+        return tuple(missing)
 
 
 def rebuild(
@@ -92,29 +88,33 @@ def rebuild(
     """Raises RunInProgress while an account is archived or another process has the catalog open; ArchiveUnavailable."""
     packs = list(store.packs(ROOT))
     total, done = sum(pack.size for pack in packs), 0
-    with ExitStack() as taken, replacement(database) as transaction:
-        for ref in sorted({_owner(pack) for pack in packs}):
+    with ExitStack() as taken, replacement(database, {pack.name: pack.size for pack in packs}) as new:
+        for ref in sorted({_owner(pack.name) for pack in packs}):
             locks.take(ref)
             taken.callback(locks.release, ref)
-        work = _Rebuilding(transaction)
-        scanner = taken.enter_context(Scanner(store, open_store, octets=total))
-        for pack, scanned in zip(packs, scanner.scan(packs, salvage=True), strict=True):
+        work = _Rebuilding(new)
+        entered = new.entered()
+        left = [pack for pack in packs if pack.name not in entered]
+        done += total - sum(pack.size for pack in left)
+        scanner = taken.enter_context(Scanner(store, open_store, octets=total - done))
+        for pack, scanned in zip(left, scanner.scan(left, salvage=True), strict=True):
             work.take(scanned)
             done += pack.size
             if progress is not None:
                 progress(done, total)
-        work.finish_account()
-        audit_entries = keep_trail(database, transaction)
-        with transaction() as connection:
+        missing = work.place_waiting()
+        audit_entries = keep_trail(database, new)
+        with new.transaction() as connection:
             _, messages, octets = checking.totals(connection)
             placements = checking.count_placements(connection)
+        corrupt = work.corrupt()
     return RebuildReport(
         packs=len(packs),
         messages=messages,
         placements=placements,
         octets=octets,
-        corrupt=tuple(work.corrupt),
-        missing=tuple(work.missing),
+        corrupt=corrupt,
+        missing=missing,
         audit_entries=audit_entries,
     )
 
@@ -126,13 +126,8 @@ def _members(scanned: ScannedPack) -> Iterator[Member | Damage]:
     yield from scanned.members
 
 
-def _text(scanned: ScannedPack) -> str:
-    assert scanned.error is not None
-    return scanned.error.text
-
-
-def _owner(pack: StoredPack) -> AccountRef:
-    _, namespace, name, _ = pack.name.split("/")
+def _owner(pack: str) -> AccountRef:
+    _, namespace, name, _ = pack.split("/")
     return AccountRef(namespace, name)
 
 
@@ -145,5 +140,40 @@ def _finding(intake: Intake, damage: Damage) -> Finding:
 
 
 def _nameless(pack: str, text: str) -> Finding:
-    _, namespace, name, _ = pack.split("/")
-    return Finding(pack, AccountRef(namespace, name), "", UidValidity(0), UidSet(), text)
+    return Finding(pack, _owner(pack), "", UidValidity(0), UidSet(), text)
+
+
+# --- notes -----------------------------------------------------------------------------------------------------------
+
+
+def _document(finding: Finding) -> dict[str, object]:
+    return {
+        "pack": finding.pack,
+        "folder": finding.folder,
+        "uidValidity": finding.uid_validity,
+        "uids": list(finding.uids),
+        "text": finding.text,
+    }
+
+
+def _of_document(note: Mapping[str, Any]) -> Finding:
+    pack, validity = note["pack"], UidValidity(note["uidValidity"])
+    return Finding(pack, _owner(pack), note["folder"], validity, UidSet.of(note["uids"]), note["text"])
+
+
+def _waiting(intake: Intake, placement: NewPlacement) -> dict[str, object]:
+    return {
+        "account": intake.key,
+        "pack": intake.pack.name,
+        "epoch": placement.epoch,
+        "folder": placement.folder,
+        "sha256": placement.content_id.hex(),
+        "sighting": asdict(placement.sighting),
+    }
+
+
+def _placement(note: Mapping[str, Any]) -> NewPlacement:
+    # JSON knows no tuples.
+    told = note["sighting"].items()
+    said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told}
+    return NewPlacement(note["epoch"], note["folder"], Sighting(**said), ContentId(bytes.fromhex(note["sha256"])))

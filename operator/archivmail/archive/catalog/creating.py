@@ -12,7 +12,7 @@ from archivmail.archive.catalog.protection import SQLITE
 from archivmail.archive.catalog.schema import TEXT_INDEX_DDL, metadata
 from archivmail.archive.durability import Durability
 
-_MODE = 0o640  # subjects and addresses are in it
+MODE = 0o640  # subjects and addresses are in it
 
 
 def create(path: Path, durability: Durability) -> None:
@@ -47,7 +47,7 @@ def make_tables(database: Database) -> None:
 def beside(path: Path) -> Iterator[Path]:
     """An empty file in the same directory, removed with what SQLite puts beside it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE))
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
     try:
         yield temporary
     finally:

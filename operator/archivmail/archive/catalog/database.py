@@ -26,13 +26,13 @@ REVISION = "0005"
 class Database:
     """An open catalog. Thread-safe. Methods raise ArchiveUnavailable."""
 
-    def __init__(self, url: URL, *, read_only: bool = False, is_scratch: bool = False) -> None:
-        """Nothing connects yet. `is_scratch`: nobody else knows it and it may be lost in a crash."""
+    def __init__(self, url: URL, *, read_only: bool = False, is_scratch: bool = False, is_draft: bool = False) -> None:
+        """Nothing connects yet. Nobody else knows a scratch or a draft, and a scratch may be lost in a crash."""
         self.url = url
         self.read_only = read_only
         self._engine: Engine = make_engine(url, read_only=read_only, is_scratch=is_scratch)
         self._writer = threading.RLock()
-        path = None if is_scratch else file_of(url)
+        path = None if is_scratch or is_draft else file_of(url)
         self._share = None if path is None else Share(path)
 
     @property
@@ -89,7 +89,7 @@ class Database:
 def ensure_revision(database: Database) -> None:
     """Bring the tables up to date. Raises ArchiveUnavailable when they are newer than this program, or read-only."""
     with database.holding() as connection:
-        found = _revision(connection)
+        found = revision_of(connection)
     if found == REVISION:
         return
     if found is not None and not _is_known(found):
@@ -105,7 +105,8 @@ def ensure_revision(database: Database) -> None:
         _upgrade(connection)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables; None when there are none."""
     try:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except (OperationalError, ProgrammingError) as error:

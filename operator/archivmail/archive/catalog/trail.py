@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from archivmail.archive.catalog.dialects import insert
 from archivmail.archive.catalog.schema import audit
 from archivmail.archive.catalog.values import clean, microseconds, moment
 from archivmail.archive.rows import AuditEntry
@@ -63,10 +64,10 @@ def entries(connection: Connection) -> Iterator[AuditEntry]:
 
 
 def copy(source: Connection, target: Connection) -> int:
-    """Take the trail over as it is, hashes and all; give the number of entries. `target` has none."""
+    """Take the trail over as it is, hashes and all; give the number of entries. `target` may have the first ones."""
     count = seq = 0
     while rows := source.execute(select(audit).where(audit.c.seq > seq).order_by(audit.c.seq).limit(_AT_ONCE)).all():
-        target.execute(audit.insert(), [dict(row._mapping) for row in rows])
+        target.execute(insert(target, audit).on_conflict_do_nothing(), [dict(row._mapping) for row in rows])
         count, seq = count + len(rows), rows[-1].seq
     return count
 
