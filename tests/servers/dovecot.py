@@ -228,6 +228,22 @@ class Dovecot(Mailboxes):
         self.doveadm("mailbox", "update", "--uid-validity", str(value), folder, user=user)
         return self.uid_validity(user, folder)
 
+    def forget_session(self, user: str) -> None:
+        """End the test's own session of that user, which has files open that a test means to change."""
+        with self._session_lock:
+            if user in self._sessions:
+                self._sessions.pop(user).close()
+
+    def make_virtual(self, user: str, folder: str, rules: str) -> None:
+        """A folder of the virtual plugin, loaded by the configuration, with a namespace at `virtual:~/virtual`."""
+        home = self._config.mail / user
+        place = home / "virtual" / folder
+        place.mkdir(parents=True)
+        (place / "dovecot-virtual").write_text(rules)
+        for path in (home, home / "virtual", place, place / "dovecot-virtual"):
+            os.chown(path, self._identity.effective_uid, self._identity.effective_gid)
+        self.forget_session(user)
+
     def doveadm(self, *args: str, user: str | None = None) -> str:
         """Run doveadm, for `user` directly on the store; its output.
 
