@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from archivmail.decide.due import Acknowledge, Observed, RunNow, Step, Trigger, WaitForChange, WaitUntil, next_step
-from archivmail.decide.retrying import next_attempt
+from archivmail.decide.retrying import NEEDS_USER_RETRY, next_attempt
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
@@ -104,3 +104,9 @@ def test_invalid_spec_and_spent_manual_requests_wait_for_a_change() -> None:
     """None: no time at which trying again would help."""
     assert next_attempt(failed(Reason.SPEC_INVALID), failures=1, interval=MINUTE, now=NOW, jitter=0) is None
     assert next_attempt(failed(), failures=4, interval=timedelta(0), now=NOW, jitter=0) is None
+
+
+def test_a_token_endpoint_that_calls_the_spec_wrong_is_asked_again() -> None:
+    """Without a time for the next run it would be due at once, again and again."""
+    failure = replace(failed(Reason.SPEC_INVALID), stage="login", needs_user=True)
+    assert NOW + NEEDS_USER_RETRY == next_attempt(failure, failures=1, interval=MINUTE, now=NOW, jitter=0)

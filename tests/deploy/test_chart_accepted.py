@@ -120,6 +120,7 @@ def test_service_account_may_do_what_the_operator_does_and_no_more(cluster: Cont
         assert _can(cluster, "create", "events")
         for verb, resource in (
             ("list", "secrets"),
+            ("patch", "secrets"),
             ("delete", "imapaccounts.archivmail.io"),
             ("create", "imapaccounts.archivmail.io"),
             ("list", "namespaces"),

@@ -70,6 +70,18 @@ def test_cluster_role_has_exactly_what_the_operator_asks_for() -> None:
     assert not of_kind(manifests, "Role", "RoleBinding")
 
 
+@pytest.mark.parametrize("name", ["ClusterRole", "Role"])
+def test_secrets_may_be_changed_only_where_it_is_asked_for(name: str) -> None:
+    """For new refresh tokens; and the chart asks for nothing else then."""
+    values = shape("namespaced") if name == "Role" else None
+    roles = of_kind(render("rbac.updateSecrets=true", values=values), name)
+
+    operators = [each for each in roles if ("", "secrets") in _rules(each)]
+    assert operators
+    for role in operators:
+        assert _rules(role) == OPERATOR_RULES | {("", "secrets"): {"get", "patch"}}
+
+
 def test_watched_namespaces_get_a_role_each_and_the_cluster_none() -> None:
     """A tenant's operator can do nothing outside its namespaces."""
     manifests = render(values=shape("namespaced"))

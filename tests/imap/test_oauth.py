@@ -219,9 +219,7 @@ def test_a_new_refresh_token_is_used_and_told(endpoint: TokenServer) -> None:
         token(tokens, credentials(endpoint), rotated=told.append)
         clock.now += 3600
     assert ["refresh-0", "refresh-1", "refresh-2"] == [each["refresh_token"] for each in endpoint.requests]
-    assert [(Secret(f"refresh-{n}"), Secret(f"refresh-{n + 1}")) for n in range(3)] == [
-        (each.used, each.given) for each in told
-    ]
+    assert [Rotation(*(Secret(f"refresh-{m}") for m in (0, n, n + 1))) for n in range(3)] == told
     assert {f"{kind}-{n}" for kind, n in (("access", 0), ("refresh", 1))} <= {each.reveal() for each in learned}
 
     clock.now -= 3600

@@ -58,8 +58,8 @@ def _delay(failure: Failure, failures: int, interval: timedelta) -> timedelta | 
         return REFUSED_CREDENTIALS_RETRY
     if failure.reason is Reason.RUN_IN_PROGRESS:
         return RUN_IN_PROGRESS_RETRY
-    if failure.reason is Reason.SPEC_INVALID:
-        return None
+    if failure.reason is Reason.SPEC_INVALID and failure.stage != "login":
+        return None  # at the login it is a token endpoint that says so, and it may change its mind
     if failure.needs_user and failure.reason not in {Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING}:
         return max(interval, NEEDS_USER_RETRY)
     if failures <= len(QUICK_RETRIES):

@@ -172,12 +172,13 @@ class FetchedTokens:
 
     def _keep_successor(self, entry: _Entry, used: Secret | None, found: Granted) -> None:
         given = found.refresh_token
-        if used is None or given is None or given == used:
+        held = self._credentials.refresh_token
+        if held is None or used is None or given is None or given == used:
             return
         self._tokens.learned(given)
         entry.refresh_token = given
         self._tokens.also_known_as(replace(self._credentials, refresh_token=given), entry)
-        self._rotated(Rotation(used, given))
+        self._rotated(Rotation(held, used, given))
 
 
 def unheard(rotation: Rotation) -> None:

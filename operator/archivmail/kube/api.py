@@ -69,6 +69,15 @@ class KubeApi(Protocol):
         """The Secret as it is now; None when it is not there."""
         ...
 
+    async def patch_secret(
+        self, namespace: str, name: str, resource_version: str, data: Mapping[str, bytes]
+    ) -> SecretDocument:
+        """Replace these keys and give the Secret back, if it still has that resourceVersion.
+
+        Raises ApiNotFound, ApiConflict, ApiRefused.
+        """
+        ...
+
     async def patch_status(self, ref: AccountRef, resource_version: str, status: Document) -> Document:
         """Merge into `.status` (RFC 7396) and give the object back, if it still has that resourceVersion.
 

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from archivmail.decide import status as statuses
@@ -18,10 +19,11 @@ from archivmail.kube.api import Document, KubeApi
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, seen
 from archivmail.kube.progress import RunWatcher, during
+from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.secretreader import Access, SecretReader
 from archivmail.kube.turns import Turn, Turns
-from archivmail.model.account import AccountRef, AccountSpec
+from archivmail.model.account import AccountRef, AccountSpec, Rotation
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.outcome import AccountOutcome, Failure, Result
 from archivmail.model.reasons import Reason
@@ -63,6 +65,7 @@ class Attempts:
         secrets: SecretReader,
         keeper: ResultKeeper,
         events: EventSender,
+        tokens: RefreshTokens,
         turns: Turns,
         start_run: StartRun,
         metrics: Metrics,
@@ -73,6 +76,7 @@ class Attempts:
         self._secrets = secrets
         self._keeper = keeper
         self._events = events
+        self._tokens = tokens
         self._turns = turns
         self._start_run = start_run
         self._metrics = metrics
@@ -116,6 +120,9 @@ class Attempts:
         begun = await self._begin(account, account.seen.spec, step.trigger, previous, document)
         job = _job(begun, reading.found, reading.version)
         outcome = await self._run(account, begun, job, turn)
+        await self._tokens.settle(account, begun.spec)
+        if account.secret_version != reading.version:
+            outcome = replace(outcome, secret_version=account.secret_version)
         await self._finish(account, begun, outcome)
 
     async def _begin(
@@ -135,7 +142,7 @@ class Attempts:
         started_at = self._clock()
         stop = threading.Event()
         account.run_started(stop, begun.seen.generation)
-        watcher = RunWatcher(self._metrics)
+        watcher = RunWatcher(self._metrics, self._rotation_taker(account, begun.spec))
         run = turn.run = self._start_run(job, watcher, stop.is_set)
         telling = asyncio.ensure_future(self._tell_progress(account, begun, watcher))
         try:
@@ -153,6 +160,16 @@ class Attempts:
             return run.result()
         _log.error("run ended by a bug", extra=_names(account.ref), exc_info=error)
         return _internal_error(error, started_at, self._clock())
+
+    def _rotation_taker(self, account: LiveAccount, spec: AccountSpec) -> Callable[[Rotation], None]:
+        """Carries a new refresh token from the thread of the run into the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def take(rotation: Rotation) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and left this run alone
+                loop.call_soon_threadsafe(self._tokens.take, account, spec, rotation)
+
+        return take
 
     async def _tell_progress(self, account: LiveAccount, begun: Begun, watcher: RunWatcher) -> None:
         while True:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, Configuration
@@ -69,13 +69,17 @@ class KubeClient:
 
     async def get_secret(self, namespace: str, name: str) -> SecretDocument | None:
         try:
-            found = await self._request("get", "secrets", "GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+            return _secret(await self._request("get", "secrets", "GET", _secret_path(namespace, name)))
         except ApiNotFound:
             return None
-        return SecretDocument(
-            resource_version=str(found["metadata"]["resourceVersion"]),
-            data={key: _decoded(value) for key, value in (found.get("data") or {}).items()},
-        )
+
+    async def patch_secret(
+        self, namespace: str, name: str, resource_version: str, data: Mapping[str, bytes]
+    ) -> SecretDocument:
+        encoded = {key: base64.b64encode(value).decode("ascii") for key, value in data.items()}
+        body = {"metadata": {"resourceVersion": resource_version}, "data": encoded}
+        path = _secret_path(namespace, name)
+        return _secret(await self._request("patch", "secrets", "PATCH", path, body=body, content_type=MERGE_PATCH))
 
     async def patch_status(self, ref: AccountRef, resource_version: str, status: Document) -> Document:
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
@@ -130,6 +134,17 @@ def _account_path(ref: AccountRef) -> str:
 def _collection_path(namespace: str | None) -> str:
     where = f"namespaces/{namespace}/" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}/{where}{PLURAL}"
+
+
+def _secret_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets/{name}"
+
+
+def _secret(found: Document) -> SecretDocument:
+    return SecretDocument(
+        resource_version=str(found["metadata"]["resourceVersion"]),
+        data={key: _decoded(value) for key, value in (found.get("data") or {}).items()},
+    )
 
 
 def _decoded(value: object) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from archivmail.kube.api import Document
 from archivmail.kube.resource import ImapAccountHead, parse, parse_head
-from archivmail.model.account import AccountRef, AccountSpec, ObjectUid
+from archivmail.model.account import AccountRef, AccountSpec, ObjectUid, Rotation
 from archivmail.model.errors import SpecInvalid
 from archivmail.model.status import AccountStatus
 
@@ -76,6 +76,11 @@ class LiveAccount:
     has_new_secret: bool = False
     secret_version: str | None = None
     """Version of the Secret at the last attempt, "" when it was missing; None before the first attempt."""
+    new_token: Rotation | None = None
+    """A refresh token that is not kept yet."""
+    told_of_token: str = ""
+    """The last Event about refresh tokens."""
+    token_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     stop: threading.Event | None = None
     """The abort flag of the run that goes on, and the generation that the run was started for."""
     run_generation: int = 0
@@ -124,6 +129,12 @@ class LiveAccount:
         """`stop` will be set as soon as the run is not wanted any more."""
         self.stop, self.run_generation = stop, generation
         self._stop_unwanted_run()
+
+    def secret_replaced(self, before: str, after: str) -> None:
+        """We changed the account's Secret ourselves: that is no reason to run again."""
+        version, plus, ca_version = (self.secret_version or "").partition("+")
+        if version == before:
+            self.secret_version = after + plus + ca_version
 
     def run_ended(self) -> None:
         self.stop = None

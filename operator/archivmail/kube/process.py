@@ -27,6 +27,7 @@ from archivmail.kube.connection import load_configuration
 from archivmail.kube.events import EventSender
 from archivmail.kube.health import Health, HttpServer, Reply
 from archivmail.kube.indexing import IndexDrain
+from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.scheduler import Scheduler
 from archivmail.kube.secretreader import SecretReader
@@ -239,6 +240,7 @@ def _scheduler(context: OperatorContext, api: KubeApi, events: EventSender, inde
         secrets=secrets,
         keeper=keeper,
         events=events,
+        tokens=RefreshTokens(api, events),
         turns=Turns(Slots(context.settings.slots, context.metrics.slots_in_use), context.metrics.queue_waited),
         start_run=start_run,
         metrics=context.metrics,

@@ -144,6 +144,7 @@ def _as_values(spec: Spec) -> AccountSpec:
         mechanism=Mechanism(spec.auth.mechanism),
         token_url=oauth2.token_url if oauth2 else None,
         scopes=tuple(oauth2.scopes) if oauth2 else (),
+        update_secret=oauth2.update_secret if oauth2 else False,
         interval=parse_duration(spec.interval),
         timeout=parse_duration(spec.timeout),
         suspend=spec.suspend,

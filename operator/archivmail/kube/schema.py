@@ -87,14 +87,16 @@ class OAuth2(Part):
         str,
         Field(max_length=MAX_URL),
         matches(
-            r'https://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][!-"$-~]*)?',
-            "the token URL must begin with https:// and have neither user, spaces nor fragment, such as"
-            " https://login.example.org/oauth2/token",
+            r"(https://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])|http://(localhost|127\.0\.0\.1|\[::1\]))"
+            r'(:[0-9]{1,5})?([/?][!-"$-~]*)?',
+            "the token URL must begin with https:// (http:// is for localhost alone) and have neither user, spaces nor"
+            " fragment, such as https://login.example.org/oauth2/token",
         ),
     ] = Field(
         alias="tokenURL",
         description="Token endpoint of the provider (RFC 6749, section 3.2), asked for a new access token with the "
-        "refresh token of the Secret.",
+        "refresh token of the Secret, or with clientId and clientSecret where it holds no refresh token. The "
+        "certificates of tls.caSecretRef are trusted here too.",
     )
     scopes: Annotated[
         list[
@@ -107,6 +109,12 @@ class OAuth2(Part):
         ],
         Field(max_length=MAX_SCOPES),
     ] = Field(default=[], description="Scopes to ask for. Empty: those of the refresh token.", json_schema_extra=ATOMIC)
+    update_secret: bool = Field(
+        default=False,
+        description="True: when the provider gives a new refresh token in place of the one that was used, write it to "
+        "the key refreshToken of the Secret. The operator needs leave to patch Secrets for that (chart value "
+        "rbac.updateSecrets). False: it is used from memory until the operator restarts, and an Event says so.",
+    )
 
 
 OAUTH2_FOR_OAUTH = Rule(
@@ -132,10 +140,11 @@ class Auth(Part):
     secret_ref: SecretReference = Field(
         description="The Secret with the credentials. Password: keys username and password, as in the type "
         "kubernetes.io/basic-auth. OAuth: username and accessToken, or username, clientId, clientSecret (optional) and "
-        "refreshToken. It is read again at every run, so a new password needs no restart."
+        "refreshToken, or username, clientId and clientSecret for an application that is let in by itself. It is read "
+        "again at every run, so a new password needs no restart."
     )
     oauth2: OAuth2 | None = Field(
-        default=None, description="Needed for OAuth with a refresh token: where to get access tokens."
+        default=None, description="Where to get access tokens; not needed with an accessToken in the Secret."
     )
 
 

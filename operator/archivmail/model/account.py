@@ -94,6 +94,8 @@ class Credentials:
 class Rotation:
     """The provider gave a new refresh token in place of the one that was used (RFC 6749 §6)."""
 
+    held: Secret
+    """What the Secret held when the run began."""
     used: Secret
     given: Secret
 

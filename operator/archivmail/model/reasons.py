@@ -34,6 +34,9 @@ class Reason(StrEnum):
     SERVER_VIOLATION = "ServerViolation"
     ARCHIVE_UNAVAILABLE = "ArchiveUnavailable"
     RUN_IN_PROGRESS = "RunInProgress"
+    # tokens
+    REFRESH_TOKEN_ROTATED = "RefreshTokenRotated"  # noqa: S105 - a reason, not a secret
+    REFRESH_TOKEN_NOT_KEPT = "RefreshTokenNotKept"  # noqa: S105 - a reason, not a secret
     # parts of a mailbox
     FOLDER_MISSING = "FolderMissing"
     FOLDER_REFUSED = "FolderRefused"

@@ -26,8 +26,8 @@ SECRET = (
 )
 KEY = "this must be a key of the Secret: letters, digits, '-', '_' and '.'"
 TOKEN_URL = (
-    "the token URL must begin with https:// and have neither user, spaces nor fragment, such as"
-    " https://login.example.org/oauth2/token"
+    "the token URL must begin with https:// (http:// is for localhost alone) and have neither user, spaces nor"
+    " fragment, such as https://login.example.org/oauth2/token"
 )
 SCOPE = "a scope must be one word without spaces; write several as a list"
 INTERVAL = "the interval must be 0s (only on request) or from 30s to 168h; write it like 10m or 1h30m"
@@ -93,6 +93,9 @@ ACCEPTED = [
     accepted("ca-secret-with-key", tls={"caSecretRef": {"name": "ca.example.org", "key": "Root_CA.pem"}}),
     accepted("oauth-with-access-token", auth={"mechanism": "OAuthBearer"}),
     accepted("oauth-with-refresh-token", auth=oauth(scopes=["https://mail.example.org/", "offline_access"])),
+    accepted("oauth-that-writes-the-secret", auth=oauth(updateSecret=True)),
+    accepted("token-url-http-to-localhost", auth=oauth(tokenURL="http://localhost:8080/token")),
+    accepted("token-url-http-to-ipv6-loopback", auth=oauth(tokenURL="http://[::1]/")),
     accepted("token-url-with-port-and-query", auth=oauth(tokenURL="https://[2001:db8::1]:8443/token?x=1&y=%20")),
     accepted("interval-0s", interval="0s"),
     accepted("interval-0", interval="0"),
@@ -164,6 +167,12 @@ REFUSED = [
     refused("secret-with-hyphen-last", "auth.secretRef.name", SECRET, auth={"secretRef": {"name": "alice-"}}),
     refused("oauth2-with-password", "auth.mechanism", OAUTH2, auth=oauth() | {"mechanism": "Password"}),
     refused("token-url-http", "auth.oauth2.tokenURL", TOKEN_URL, auth=oauth(tokenURL="http://login.example.org/token")),
+    refused(
+        "token-url-http-to-a-name-like-localhost",
+        "auth.oauth2.tokenURL",
+        TOKEN_URL,
+        auth=oauth(tokenURL="http://localhost.example.org/"),
+    ),
     refused("token-url-with-user", "auth.oauth2.tokenURL", TOKEN_URL, auth=oauth(tokenURL="https://a:b@example.org/")),
     refused(
         "token-url-with-fragment", "auth.oauth2.tokenURL", TOKEN_URL, auth=oauth(tokenURL="https://example.org/#a")

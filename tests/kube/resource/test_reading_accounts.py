@@ -74,7 +74,7 @@ def test_a_full_spec_is_read_whole():
         auth={
             "mechanism": "OAuthBearer",
             "secretRef": {"name": "tokens"},
-            "oauth2": {"tokenURL": "https://login.example.org/token", "scopes": ["mail"]},
+            "oauth2": {"tokenURL": "https://login.example.org/token", "scopes": ["mail"], "updateSecret": True},
         },
         interval="1h30m",
         timeout="45m",
@@ -94,6 +94,7 @@ def test_a_full_spec_is_read_whole():
         mechanism=Mechanism.OAUTH_BEARER,
         token_url="https://login.example.org/token",
         scopes=("mail",),
+        update_secret=True,
         interval=timedelta(minutes=90),
         timeout=timedelta(minutes=45),
         suspend=True,

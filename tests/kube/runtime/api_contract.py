@@ -25,6 +25,8 @@ class Side(Protocol):
     def change_secret(self, name: str, data: dict[str, str]) -> None: ...
     def events(self) -> list[dict[str, Any]]: ...
     def forbid_secrets(self) -> None: ...
+    def allow_changing_secrets(self) -> None: ...
+    def forbid_changing_secrets(self) -> None: ...
 
 
 def event(side: Side, name: str) -> dict[str, Any]:
@@ -91,6 +93,40 @@ class KubeApiContract:
                 assert after is not None
                 assert before.resource_version != after.resource_version
                 assert await api.get_secret(side.namespace, "nobody") is None
+
+        run(story())
+
+    def test_a_secret_is_changed_in_one_key_alone(self, side: Side) -> None:
+        """And only as it was read: somebody else's change is not overwritten."""
+        side.allow_changing_secrets()
+        side.create_secret("alice", {"username": "alice", "refreshToken": "old"})
+
+        async def story() -> None:
+            async with side.api() as api:
+                before = await api.get_secret(side.namespace, "alice")
+                assert before is not None
+                version = before.resource_version
+                after = await api.patch_secret(side.namespace, "alice", version, {"refreshToken": b"n\xc3\xa9w\n"})
+                assert {"username": b"alice", "refreshToken": b"n\xc3\xa9w\n"} == dict(after.data)
+                assert after == await api.get_secret(side.namespace, "alice")
+                with pytest.raises(ApiConflict):
+                    await api.patch_secret(side.namespace, "alice", version, {"refreshToken": b"newer"})
+                with pytest.raises(ApiNotFound):
+                    await api.patch_secret(side.namespace, "nobody", version, {"refreshToken": b"newer"})
+
+        run(story())
+
+    def test_a_secret_that_may_not_be_changed_is_forbidden(self, side: Side) -> None:
+        """The role of the operator has no such right unless somebody gives it."""
+        side.create_secret("alice", {"username": "alice"})
+        side.forbid_changing_secrets()
+
+        async def story() -> None:
+            async with side.api() as api:
+                before = await api.get_secret(side.namespace, "alice")
+                assert before is not None
+                with pytest.raises(ApiForbidden):
+                    await api.patch_secret(side.namespace, "alice", before.resource_version, {"refreshToken": b"n"})
 
         run(story())
 

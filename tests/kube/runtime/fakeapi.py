@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +38,9 @@ class FakeApi:
         self.requests: list[str] = []
         self.is_down = False
         self.may_read_secrets = True
+        self.may_change_secrets = True
         self.conflicts = 0
+        self.secret_conflicts = 0
         self.delay_s = 0.0
 
     # --- KubeApi -----------------------------------------------------------------------------------------------------
@@ -58,6 +60,22 @@ class FakeApi:
         if not self.may_read_secrets:
             raise ApiForbidden("secrets are forbidden", 403)
         return self._secrets.get((namespace, name))
+
+    async def patch_secret(
+        self, namespace: str, name: str, resource_version: str, data: Mapping[str, bytes]
+    ) -> SecretDocument:
+        await self._ask("patch secret")
+        if not self.may_change_secrets:
+            raise ApiForbidden("secrets are forbidden", 403)
+        found = self._secrets.get((namespace, name))
+        if found is None:
+            raise ApiNotFound("not found", 404)
+        if self.secret_conflicts or found.resource_version != resource_version:
+            self.secret_conflicts = max(0, self.secret_conflicts - 1)
+            raise ApiConflict("conflict", 409)
+        changed = SecretDocument(str(next(self._versions)), {**found.data, **data})
+        self._secrets[namespace, name] = changed
+        return changed
 
     async def patch_status(self, ref: AccountRef, resource_version: str, status: Document) -> Document:
         await self._ask("patch status")

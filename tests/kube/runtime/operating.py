@@ -208,6 +208,14 @@ def grant(plane: ControlPlane, namespace: str, *, is_clusterwide: bool = False) 
     plane.api.request("POST", f"{where}/{kind.lower()}bindings", binding)
 
 
+def allow_changing_secrets(plane: ControlPlane, namespace: str) -> None:
+    """What the chart's rbac.updateSecrets adds, for one namespace."""
+    name = f"archivmail-{namespace}"
+    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/{name}"
+    plane.api.merge_patch(path, {"rules": rules})
+
+
 def _get(port: int, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:

@@ -16,7 +16,7 @@ from archivmail.kube.connection import load_configuration
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import SpecInvalid
 from tests.kube.runtime.api_contract import KubeApiContract, Side
-from tests.kube.runtime.operating import SERVICE_ACCOUNT, account, grant
+from tests.kube.runtime.operating import SERVICE_ACCOUNT, account, allow_changing_secrets, grant
 from tests.servers.controlplane import ControlPlane
 
 pytestmark = pytest.mark.servers
@@ -59,6 +59,12 @@ class RealSide:
 
     def forbid_secrets(self) -> None:
         self._use(self.plane.service_account_kubeconfig(self.namespace, "nobody", self._kubeconfig))
+
+    def allow_changing_secrets(self) -> None:
+        allow_changing_secrets(self.plane, self.namespace)
+
+    def forbid_changing_secrets(self) -> None:
+        """The rules of the operator do not have it."""
 
     def _path(self, plural: str) -> str:
         return f"/apis/archivmail.io/v1alpha1/namespaces/{self.namespace}/{plural}"

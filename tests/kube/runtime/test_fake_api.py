@@ -42,6 +42,12 @@ class FakeSide:
     def forbid_secrets(self) -> None:
         self._api.may_read_secrets = False
 
+    def allow_changing_secrets(self) -> None:
+        self._api.may_change_secrets = True
+
+    def forbid_changing_secrets(self) -> None:
+        self._api.may_change_secrets = False
+
 
 class TestFakeApi(KubeApiContract):
     @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 from archivmail.kube.api import Document
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.events import EventSender
+from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.scheduler import Scheduler
 from archivmail.kube.secretreader import SecretReader
@@ -85,6 +86,7 @@ class World:
             secrets=secrets,
             keeper=keeper,
             events=self.events,
+            tokens=RefreshTokens(self.api, self.events),
             turns=Turns(Slots(slots, self.metrics.slots_in_use), self.metrics.queue_waited),
             start_run=self._start,
             metrics=self.metrics,

@@ -146,7 +146,7 @@ tolerations:
 # Passwords, tokens and CAs that accounts name. Neither list nor watch: those would read every Secret.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get]
+  verbs: {{ ternary "[get, patch]" "[get]" .Values.rbac.updateSecrets }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
