@@ -243,6 +243,7 @@ class Archive:
         """Never raises."""
         with suppress(ArchivmailError):
             self._anchoring.keep()
+        self._locks.close()
         self._database.close()
 
     def _release(self, ref: AccountRef) -> None:

@@ -1,8 +1,8 @@
 """One run per account at a time (design §1, invariant 8): a lock that dies with its process.
 
-flock and not a lock file's existence or a row: the kernel releases it when the process ends, however it ends. Where
-neither packs nor catalog lie in a local directory, only the runs of this process exclude each other; between processes
-the Kubernetes lease does. Harmless if it fails: every write is idempotent.
+flock and not a lock file's existence or a row: the kernel releases it when the process ends, however it ends. It
+reaches the processes that see the directory. Those that share a catalog on a server see each other by its locks, too.
+Harmless if it fails: every write is idempotent.
 """
 
 import errno
@@ -11,6 +11,7 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from archivmail.archive.durability import Durability, make_directories
 from archivmail.archive.packs.faults import unavailable
@@ -22,12 +23,28 @@ _MODE = 0o640
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
+class Shared(Protocol):
+    """Locks that reach further than a directory. Thread-safe."""
+
+    def take(self, ref: AccountRef) -> bool:
+        """False when another process holds it. Raises ArchiveUnavailable."""
+        ...
+
+    def release(self, ref: AccountRef) -> None:
+        """Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Never raises."""
+        ...
+
+
 class AccountLocks:
     """Hands out the accounts. Thread-safe."""
 
-    def __init__(self, directory: Path | None, durability: Durability) -> None:
+    def __init__(self, directory: Path | None, durability: Durability, shared: Shared | None = None) -> None:
         """`directory` holds the lock files; None when there is no local directory."""
-        self._directory, self._durability = directory, durability
+        self._directory, self._durability, self._shared = directory, durability, shared
         self._mutex = threading.Lock()
         self._taken: dict[AccountRef, int] = {}
 
@@ -36,14 +53,30 @@ class AccountLocks:
         with self._mutex:
             if ref in self._taken:
                 raise _in_progress(ref)
-            self._taken[ref] = self._lock(ref)
+            fd = self._lock(ref)
+            is_ours = False
+            try:
+                is_ours = self._shared is None or self._shared.take(ref)
+            finally:
+                if not is_ours:
+                    _unlock(fd)
+            if not is_ours:
+                raise _in_progress(ref)
+            self._taken[ref] = fd
 
     def release(self, ref: AccountRef) -> None:
         """Harmless when repeated."""
         with self._mutex:
-            fd = self._taken.pop(ref, -1)
-        if fd >= 0:
-            os.close(fd)
+            fd = self._taken.pop(ref, None)
+            if fd is not None and self._shared is not None:
+                self._shared.release(ref)
+        if fd is not None:
+            _unlock(fd)
+
+    def close(self) -> None:
+        """Give everything back. Never raises."""
+        if self._shared is not None:
+            self._shared.close()
 
     def is_taken(self, ref: AccountRef) -> bool:
         """Whether a run holds the account now, here or in another process."""
@@ -76,6 +109,11 @@ class AccountLocks:
                     os.close(fd)
                 raise unavailable(error, what) from error
         return fd
+
+
+def _unlock(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)
 
 
 def _in_progress(ref: AccountRef) -> RunInProgress:

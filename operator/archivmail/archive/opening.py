@@ -98,8 +98,9 @@ class _Parts:
             make_directories(file.parent, self._durability)
 
     def open(self, *, is_checked: bool) -> Archive:
-        locks = AccountLocks(self._directory / LOCKS if self._directory else None, self._durability)
         database = Database(self._url, read_only=self._read_only)
+        directory = self._directory / LOCKS if self._directory else None
+        locks = AccountLocks(directory, self._durability, database.shared_locks())
         try:
             if is_checked:
                 ensure_revision(database)

@@ -169,8 +169,7 @@ class AccountWriter:
             return 0
         try:
             pack = self._keep_pack()
-            with self._database.writing() as connection:
-                commit(connection, self._account, self._pending, pack)
+            self._database.write(lambda connection: commit(connection, self._account, self._pending, pack))
         except BaseException:
             self._drop()
             raise

@@ -5,14 +5,17 @@ Any number of readers beside one writer per process. What a transaction wrote is
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from archivmail.archive.catalog.dialects import DURABLY, SOON, WRITES, file_of, make_engine
+from archivmail.archive.catalog.dialects import DURABLY, SOON, WRITES, file_of, make_engine, snapshots
+from archivmail.archive.catalog.faults import gave_way, translated
+from archivmail.archive.catalog.server import SharedLocks, unpooled, wait_for_migration
 from archivmail.archive.catalog.sharing import Share
 from archivmail.model.errors import ArchiveUnavailable
 
@@ -23,6 +26,11 @@ REVISION = "0005"
 """The newest Alembic revision, told here so that opening an up-to-date catalog need not load Alembic."""
 
 
+T = TypeVar("T")
+_GIVE_WAY = 3
+"""Times that a transaction of `write` is done again."""
+
+
 class Database:
     """An open catalog. Thread-safe. Methods raise ArchiveUnavailable."""
 
@@ -31,7 +39,11 @@ class Database:
         self.url = url
         self.read_only = read_only
         self._engine: Engine = make_engine(url, read_only=read_only, is_scratch=is_scratch)
-        self._writer = threading.RLock()
+        self._snapshots = snapshots(self._engine)
+        # SQLite has one writer at a time; who waits in this process waits without a limit of the database's.
+        is_file = file_of(url) is not None
+        self._writer: AbstractContextManager[object] = threading.RLock() if is_file else nullcontext()
+        self._unpooled = self._engine if is_file else unpooled(url)
         path = None if is_scratch or is_draft else file_of(url)
         self._share = None if path is None else Share(path)
 
@@ -43,7 +55,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One snapshot for the length of the block."""
-        with translated(self.url), self._engine.connect() as connection, connection.begin():
+        with translated(self.url), self._snapshots.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -57,16 +69,32 @@ class Database:
             with options.connect() as connection, connection.begin():
                 yield connection
 
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """`writing` with `work` in it, once more where the server let another transaction go first."""
+        for _ in range(_GIVE_WAY):
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except ArchiveUnavailable as error:
+                if not gave_way(error):
+                    raise
+        with self.writing() as connection:
+            return work(connection)
+
     @contextmanager
     def holding(self) -> Iterator[Connection]:
         """A connection without a transaction, for statements that each see the newest state."""
-        with translated(self.url), self._engine.connect() as connection:
+        with translated(self.url), self._unpooled.connect() as connection:
             yield connection
 
     def connect(self) -> Connection:
-        """A connection without a transaction that the caller closes."""
+        """A connection without a transaction that the caller closes. None of the pool's, for it lives a whole run."""
         with translated(self.url):
-            return self._engine.connect()
+            return self._unpooled.connect()
+
+    def shared_locks(self) -> SharedLocks | None:
+        """Locks that all processes on this catalog see; None for a file, beside which they lie."""
+        return None if file_of(self.url) is not None else SharedLocks(self.url)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -102,6 +130,8 @@ def ensure_revision(database: Database) -> None:
             "The catalog is of an older version of archivmail and is opened read-only; run archivmail sync once."
         )
     with database.writing() as connection:
+        if database.dialect == "postgresql":
+            wait_for_migration(connection)  # another process may have done it meanwhile; Alembic looks again
         _upgrade(connection)
 
 
@@ -127,46 +157,3 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", "archivmail.archive.catalog:migrations")
     config.attributes["connection"] = connection
     command.upgrade(config, REVISION)
-
-
-@contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Errors of the database within become ArchiveUnavailable. Its texts name tables at most, never values."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise unavailable(url, error) from error
-    except (sqlite3.Error, SQLAlchemyError) as error:
-        raise unavailable(url, error) from error
-
-
-def unavailable(url: URL, error: Exception) -> ArchiveUnavailable:
-    """One sentence for what the database said, which may hold values and is not repeated."""
-    if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
-        error = error.orig
-    path = file_of(url)
-    name = f"The catalog {path}" if path else f"The catalog database on {url.host or 'this machine'}"
-    said = str(error).strip().partition("\n")[0].lower()
-    return ArchiveUnavailable(f"{name} cannot be used: {_advice(said)}.")
-
-
-_ADVICE = (
-    ("disk is full", "the disk is full; free some space or give the volume more"),
-    ("disk i/o", "the disk reports an error; check it before anything else is written there"),
-    ("readonly", "it cannot be written; give this user the right to write the file and its directory"),
-    ("read-only", "it cannot be written; give this user the right to write the file and its directory"),
-    ("unable to open", "the file is missing or permission is denied; check --catalog, or run archivmail rebuild"),
-    ("not a database", "it is no catalog or it is damaged; move it away and run archivmail rebuild"),
-    ("malformed", "it is damaged; move it away and run archivmail rebuild"),
-    ("locked", "another process holds it; try again when that has finished"),
-    ("no such table", "tables are missing; move it away and run archivmail rebuild"),
-    ("password authentication", "the server refuses the user or the password; check the catalog's Secret"),
-    ("connection", "there is no connection; check that the server runs and can be reached"),
-)
-
-
-def _advice(said: str) -> str:
-    for sign, advice in _ADVICE:
-        if sign in said:
-            return advice
-    return "the database refused a statement; look into its log and report this if it happens again"

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
+from archivmail.archive.catalog.server import begin_writing, make_server_engine
 from archivmail.model.errors import SpecInvalid
 
 BUSY_TIMEOUT_S = 30
@@ -57,10 +58,13 @@ def url_of(path: Path) -> URL:
 
 
 def make_engine(url: URL, *, read_only: bool, is_scratch: bool = False) -> Engine:
-    """An engine whose pool grows with the readers. Nothing connects yet. Errors show no parameters: they are mail."""
+    """An engine; for a file its pool grows with the readers. Nothing connects yet.
+
+    Its errors show no parameters: they are mail.
+    """
     path = file_of(url)
     if path is None:
-        engine = create_engine(url, pool_pre_ping=True, max_overflow=-1, hide_parameters=True)
+        engine = make_server_engine(url)
         event.listen(engine, "begin", _begin_on_server)
         return engine
     engine = create_engine(
@@ -129,8 +133,16 @@ def _begin_scratch(connection: Connection) -> None:
 
 
 def _begin_on_server(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITES) == SOON:
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    manner = connection.get_execution_options().get(WRITES)
+    if manner is not None:
+        begin_writing(connection, is_durable=manner == DURABLY)
+
+
+def snapshots(engine: Engine) -> Engine:
+    """The same engine for transactions that read one state of the database from beginning to end."""
+    if engine.dialect.name == "sqlite":
+        return engine  # as every transaction does
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":

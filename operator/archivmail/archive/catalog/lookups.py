@@ -7,8 +7,9 @@ from sqlalchemy import Connection, bindparam, exists, func, literal_column, sele
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from archivmail.archive.catalog.damage import content_is_damaged, damaged_uids, placement_is_damaged
-from archivmail.archive.catalog.database import Database, translated, unavailable
+from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.dialects import HotStatement
+from archivmail.archive.catalog.faults import translated, unavailable
 from archivmail.archive.catalog.schema import contents, epochs, packs, placements
 from archivmail.model.message import ContentId
 from archivmail.model.uidset import Uid, UidSet

@@ -34,6 +34,8 @@ def start_epoch(
         row = connection.execute(known.limit(1)).first()
         if row is not None:
             return _epoch(row, folder.name)
+    # Two writers at once by mistake must not choose one number (SQLite has one writer anyway).
+    connection.execute(select(folders.c.id).where(folders.c.id == folder_id).with_for_update(key_share=True))
     last = connection.execute(select(func.max(epochs.c.number)).where(epochs.c.folder_id == folder_id)).scalar()
     number = (last or 0) + 1
     entered = epochs.insert().values(folder_id=folder_id, origin=str(origin), uid_validity=uid_validity, number=number)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from archivmail.archive.catalog.dialects import insert
 from archivmail.archive.catalog.schema import audit
+from archivmail.archive.catalog.server import wait_for_trail
 from archivmail.archive.catalog.values import clean, microseconds, moment
 from archivmail.archive.rows import AuditEntry
 from archivmail.model.notices import AuditEvent
@@ -21,12 +22,13 @@ _AT_ONCE = 500
 
 
 def append(connection: Connection, event: AuditEvent, at: datetime) -> None:
-    """Add an entry; the caller holds the write transaction, so nobody comes between."""
+    """Add an entry; until the caller's transaction ends, nobody comes between."""
     append_all(connection, [event], at)
 
 
 def append_all(connection: Connection, events: Iterable[AuditEvent], at: datetime) -> None:
     """Add entries in this order, under the same condition."""
+    wait_for_trail(connection)
     seq, previous = head(connection)
     rows = []
     for event in events:
