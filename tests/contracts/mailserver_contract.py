@@ -13,7 +13,7 @@ from archivmail.model.account import Credentials, Endpoint, Origin, Secret
 from archivmail.model.errors import CredentialsRefused, FolderRefused
 from archivmail.model.folder import Folder, FolderName
 from archivmail.model.foldernames import encode
-from archivmail.model.message import FetchedMessage
+from archivmail.model.message import FetchedMessage, Refused
 from archivmail.model.uidset import UidSet
 
 HEAD = b"Subject: a\r\n\r\n"
@@ -105,6 +105,31 @@ class MailServerContract:
 
         assert got == mailbox.octets("Sent")
         assert len(got) == 302 - 60
+
+    def test_batches_come_as_if_each_was_fetched_alone(self, mailbox: ServedMailbox) -> None:
+        """Each batch is answered once, when all of it was delivered; the next may be on the way already."""
+        mailbox.append("Sent", [HEAD + b"%d\r\n" % number * (1 + number % 7 * 400) for number in range(60)])
+        mailbox.expunge("Sent", range(5, 20, 3))
+        got: dict[int, bytes] = {}
+        answers: list[UidSet] = []
+
+        def deliver(message: FetchedMessage) -> None:
+            assert message.sighting.uid not in got
+            got[message.sighting.uid] = b"".join(bytes(chunk) for chunk in message.body.chunks())
+
+        def answered(batch: UidSet, refusal: Refused | None) -> None:
+            assert refusal is None
+            assert batch - UidSet.of(got) == UidSet()
+            answers.append(batch)
+
+        with self.session(mailbox) as session:
+            session.examine(self.folder(session, "Sent"))
+            uids = session.uids()
+            batches = [UidSet.of(sorted(uids)[at : at + 9]) for at in range(0, len(uids), 9)]
+            session.fetch_batches(iter(batches), deliver, answered)
+
+        assert got == mailbox.octets("Sent")
+        assert answers == batches
 
     def test_facts_come_with_each_message(self, mailbox: ServedMailbox) -> None:
         """Date and UID always."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from archivmail.archive.opening import open_archive
 from archivmail.decide import status as statuses
 from archivmail.decide.due import Trigger
-from archivmail.imap.session import connect
-from archivmail.model.account import AccountRef, AccountSpec, FolderRules
+from archivmail.imap.connector import Connector
+from archivmail.imap.permits import Permits
+from archivmail.model.account import AccountRef, AccountSpec, FolderRules, Rotation
 from archivmail.model.message import Stored
 from archivmail.model.outcome import AccountOutcome, FolderOutcome, Progress, Result
 from archivmail.model.reasons import Reason
@@ -48,7 +48,9 @@ class Watched:
     def imap_failed(self, stage: str, reason: str) -> None:
         self.failures.append((stage, reason))
 
-    def archive_written(self, seconds: float) -> None: ...
+    def archive_written(self, seconds: float, octets: int) -> None: ...
+
+    def token_rotated(self, rotation: Rotation) -> None: ...
 
 
 class Engine:
@@ -107,7 +109,7 @@ class Engine:
         began = statuses.begin(self.status, generation=1, trigger=Trigger.REQUEST, now=self.now)
         outcome = run(
             job,
-            connect=partial(connect, limits=self.limits),
+            connect=Connector(Permits(), limits=self.limits),
             open_account=self.archive.take,
             watcher=self.watched,
             clock=lambda: self.now,

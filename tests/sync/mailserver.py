@@ -173,6 +173,19 @@ class FakeSession:
                 deliver(FetchedMessage(sighting, Octets(folder.parts[uid][way])))
                 return
 
+    def fetch_batches(
+        self,
+        batches: Iterator[UidSet],
+        deliver: Callable[[FetchedMessage], None],
+        answered: Callable[[UidSet, Refused | None], None],
+    ) -> None:
+        """The next batch is taken before the present one is answered, as a real session does."""
+        under_way = next(batches, None)
+        while under_way is not None:
+            early = next(batches, None)
+            answered(under_way, self.fetch(under_way, deliver))
+            under_way = early if early is not None else next(batches, None)
+
     def close(self) -> None:
         pass
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from archivmail.imap.limits import Limits
+from archivmail.imap.manners import Manners
 from archivmail.imap.oauth import Rotated, Tokens, unheard
 from archivmail.imap.permits import Permit, Permits
 from archivmail.imap.session import Session, connect
@@ -17,6 +18,7 @@ class Connector:
     permits: Permits
     tokens: Tokens = field(default_factory=Tokens)
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    manners: Manners = field(default_factory=Manners)
 
     def __call__(
         self,
@@ -52,7 +54,15 @@ class Connector:
     ) -> Session:
         # The authority of the mail server is believed at the token endpoint too: both are the account's own.
         tokens = self.tokens.source(credentials, ca_pem=endpoint.ca_pem, should_stop=should_stop, rotated=rotated)
-        return connect(endpoint, credentials, should_stop=should_stop, limits=self.limits, tokens=tokens, permit=permit)
+        return connect(
+            endpoint,
+            credentials,
+            should_stop=should_stop,
+            limits=self.limits,
+            tokens=tokens,
+            permit=permit,
+            manners=self.manners,
+        )
 
 
 def _origin(endpoint: Endpoint, credentials: Credentials) -> Origin:

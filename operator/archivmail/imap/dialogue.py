@@ -6,7 +6,7 @@ the connection is dropped (trap 81). Knows no response by name but FETCH, whose 
 
 import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from archivmail.imap.bodies import WireBody, read_body
 from archivmail.imap.faults import Faults, too_large, violation
@@ -15,6 +15,8 @@ from archivmail.imap.parts import part
 from archivmail.imap.replies import STATUS_WORDS, BadReply, Data, Status, status, uid_so_far, untagged
 from archivmail.imap.stream import Stream
 from archivmail.imap.tokens import String, TooDeep, Words, literal_ahead, upper
+from archivmail.imap.usual import Usual
+from archivmail.model.message import Sighting
 from archivmail.model.uidset import Uid
 
 FETCH_WORDS = frozenset({b"FETCH", b"UIDFETCH"})  # the second is RFC 9586
@@ -25,6 +27,10 @@ Hear = Callable[[Status | Data], None]
 """Gets each untagged response. What it raises ends the session."""
 Wanted = Callable[[Uid | None], bool]
 """Asked before a message's octets are read; the UID is None when the server has not told it yet."""
+Usually = Callable[[bytes], Usual | None]
+"""Reads the first line of a response at once if it has the usual form."""
+Take = Callable[[Sighting, WireBody], None]
+"""Gets a message that came in the usual form, and owns its body."""
 
 
 def nothing_wanted(_uid: Uid | None) -> bool:
@@ -46,6 +52,8 @@ class Dialogue:
         self._pushed_back: bytes | None = None
         self._max_line = limits.line_bytes
         self._wanted: Wanted = nothing_wanted
+        self._early: WireBody | None = None
+        """Octets that were read before the response they stand in."""
 
     def run(
         self,
@@ -79,14 +87,12 @@ class Dialogue:
         budget = self._limits.answers
         while True:
             for command in itertools.islice(rest, depth - len(waiting)):
-                tag = self.next_tag
-                self._count += 1
-                self._send(tag, command)
+                tag = self.ask(command)
                 answers[tag] = None
                 waiting.add(tag)
             if not waiting:
                 return [answer for answer in answers.values() if answer is not None]
-            answer = self._response(hear, waiting)
+            answer = self.response(waiting, hear)
             if answer is not None:
                 tag, said = answer
                 answers[tag] = said
@@ -99,6 +105,41 @@ class Dialogue:
     def next_tag(self) -> bytes:
         """The tag that the next command gets; ESEARCH repeats it."""
         return b"v%d" % (self._count + 1)
+
+    # --- for those who keep count of their commands themselves -------------------------------------------------------
+
+    def expect(self, wanted: Wanted) -> None:
+        """From now on octets are read if `wanted` says so."""
+        self._wanted = wanted
+        self._max_line = self._limits.line_bytes
+
+    def ask(self, command: bytes | tuple[bytes, ...]) -> bytes:
+        """Send a command; its tag."""
+        tag = self.next_tag
+        self._count += 1
+        self._send(tag, command)
+        return tag
+
+    def response(
+        self,
+        waiting: Container[bytes],
+        hear: Hear | None,
+        usually: Usually | None = None,
+        take: Take | None = None,
+    ) -> tuple[bytes, Status] | None:
+        """Read one response. Tag and status when it ends one of the commands that wait; None for any other."""
+        line = self._line()
+        if line.startswith(b"*"):
+            known = usually(line) if usually is not None else None
+            if known is None or take is None or not self._take_at_once(known, take):
+                self._untagged(line, hear)
+            return None
+        found = _TAGGED.fullmatch(line)
+        if found is None or found[1] not in waiting or found[2].upper() not in {b"OK", b"NO", b"BAD"}:
+            raise violation("sent something that belongs to no command")
+        said = status(found[2].upper(), found[3])
+        self._listen(said)
+        return found[1], said
 
     def _send(self, tag: bytes, command: bytes | tuple[bytes, ...]) -> None:
         parts = (command,) if isinstance(command, bytes) else command
@@ -116,17 +157,19 @@ class Dialogue:
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
-    def _response(self, hear: Hear | None, waiting: set[bytes]) -> tuple[bytes, Status] | None:
-        line = self._line()
-        if line.startswith(b"*"):
-            self._untagged(line, hear)
-            return None
-        found = _TAGGED.fullmatch(line)
-        if found is None or found[1] not in waiting or found[2].upper() not in {b"OK", b"NO", b"BAD"}:
-            raise violation("sent something that belongs to no command")
-        said = status(found[2].upper(), found[3])
-        self._listen(said)
-        return found[1], said
+    def _take_at_once(self, known: Usual, take: Take) -> bool:
+        """False when the message is none to be taken; then nothing of it was read."""
+        if known.size > self._limits.message_bytes or not self._wanted(known.sighting.uid):
+            return False
+        body = read_body(self._stream, known.size, self._limits)
+        after = self._line(may_be_blank=True)
+        if after == b")":
+            take(known.sighting, body)
+            return True
+        # Not so usual after all: as any other, but for the octets, which are there already.
+        self._pushed_back = after
+        self._early = body
+        return False
 
     def _untagged(self, line: bytes, hear: Hear | None) -> None:
         found = untagged(line)
@@ -209,6 +252,9 @@ class Dialogue:
         return size
 
     def _body(self, built: Words, size: int) -> WireBody | None:
+        if self._early is not None:
+            body, self._early = self._early, None
+            return body
         if size > self._limits.message_bytes:
             raise too_large(self._limits.message_bytes)
         if self._wanted(uid_so_far(built.top)):

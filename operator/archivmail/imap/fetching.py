@@ -67,26 +67,34 @@ class Fetching:
                     found.setdefault(uid, {}).update(told)
 
             answer = self._dialogue.run(b"UID FETCH %b (UID FLAGS INTERNALDATE%b)" % (text, self._id_item), hear)
-            self._refusal(answer)  # only session-wide ones count: what is not told is fetched
+            self.refusal(answer)  # only session-wide ones count: what is not told is fetched
         return {uid: replies.sighting(uid, told) for uid, told in found.items()}
 
     def fetch(self, uids: UidSet, deliver: Deliver) -> Refused | None:
         """Octets and facts; see the port. The first refusal is the answer, but every set is asked for."""
         refused: Refused | None = None
         for wanted, text in command_sets(uids, self._limits.command_chars):
-            batch = _Batch(wanted, deliver, self._limits)
-            command = b"UID FETCH %b (UID FLAGS INTERNALDATE%b BODY.PEEK[])" % (text, self._id_item)
+            batch = Batch(wanted, deliver, self._limits)
             try:
-                answer = self._dialogue.run(command, batch.hear, wanted=batch.wants)
+                answer = self._dialogue.run(self.command(text), batch.hear, wanted=batch.wants)
                 batch.finish()
             finally:
                 batch.close()
-            refused = refused or self._refusal(answer)
+            refused = refused or self.refusal(answer)
             if batch.empty:
-                self._deliver_empty(batch, deliver)
+                self.deliver_empty(batch, deliver)
         return refused
 
-    def _deliver_empty(self, batch: "_Batch", deliver: Deliver) -> None:
+    @property
+    def has_email_ids(self) -> bool:
+        """Does the server tell EMAILID?"""
+        return self._id_item == b" EMAILID"
+
+    def command(self, uids: bytes) -> bytes:
+        """The one that gets octets and facts of these UIDs."""
+        return b"UID FETCH %b (UID FLAGS INTERNALDATE%b BODY.PEEK[])" % (uids, self._id_item)
+
+    def deliver_empty(self, batch: "Batch", deliver: Deliver) -> None:
         """No octets are a message only where the server says that its size is 0 (trap 34)."""
         confirmed: set[Uid] = set()
 
@@ -98,11 +106,12 @@ class Fetching:
                 confirmed.add(uid)
 
         for _, text in command_sets(UidSet.of(batch.empty), self._limits.command_chars):
-            self._refusal(self._dialogue.run(b"UID FETCH %b (UID RFC822.SIZE)" % text, hear))
+            self.refusal(self._dialogue.run(b"UID FETCH %b (UID RFC822.SIZE)" % text, hear))
         for uid in sorted(confirmed):
             deliver(FetchedMessage(batch.empty[uid], MemoryBody(b"")))
 
-    def _refusal(self, answer: Status) -> Refused | None:
+    def refusal(self, answer: Status) -> Refused | None:
+        """NO or BAD as a value. Raises what concerns the whole session."""
         if answer.is_ok:
             return None
         error = self._faults.whole_session(answer)
@@ -125,7 +134,7 @@ class _Pending:
         return self.body is not None and self.told.keys() >= _FACTS
 
 
-class _Batch:
+class Batch:
     """The messages of one command: items may come in any order and in several responses (trap 39)."""
 
     def __init__(self, wanted: UidSet, deliver: Deliver, limits: Limits) -> None:
@@ -168,6 +177,15 @@ class _Batch:
         if self._waiting_bytes > self._limits.waiting_bytes:
             self.finish()
 
+    def take(self, sighting: Sighting, body: WireBody) -> None:
+        """A message that came as a whole, of which nothing was told before."""
+        self._done.add(sighting.uid)
+        self._give(sighting, body)
+
+    def has_heard_of(self, uid: Uid) -> bool:
+        """Was anything told of it that is not handed over yet?"""
+        return uid in self._pending
+
     def finish(self) -> None:
         """Hand over what is as complete as it gets."""
         for uid in [uid for uid, pending in self._pending.items() if pending.body is not None]:
@@ -195,9 +213,11 @@ class _Batch:
         assert body is not None
         self._waiting_bytes -= body.size
         self._done.add(uid)
-        sighting = replies.sighting(uid, pending.told)
+        self._give(replies.sighting(uid, pending.told), body)
+
+    def _give(self, sighting: Sighting, body: WireBody) -> None:
         if not body.size:
-            self.empty[uid] = sighting
+            self.empty[sighting.uid] = sighting
             return
         try:
             self._deliver(FetchedMessage(sighting, body))

@@ -17,8 +17,10 @@ from archivmail.imap.fetching import Fetching, id_item
 from archivmail.imap.limits import Limits
 from archivmail.imap.listing import Listing
 from archivmail.imap.login import HeldToken, TokenSource, log_in
+from archivmail.imap.manners import Manners
 from archivmail.imap.opened import Opened
 from archivmail.imap.permits import Permit
+from archivmail.imap.pipeline import Answered, Pipeline
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.wire import Client
 from archivmail.model.account import Credentials, Endpoint, Origin, TlsMode
@@ -39,6 +41,7 @@ def connect(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     tokens: TokenSource | None = None,
     permit: Permit | None = None,
+    manners: Manners | None = None,
 ) -> "Session":
     """Connect, start TLS as asked, and log in once.
 
@@ -55,7 +58,16 @@ def connect(
             _encrypt(client, endpoint)
             if client.wire.state != "AUTH":  # PREAUTH needs no login
                 log_in(client, credentials, tokens)
-            return Session(client, endpoint, credentials, limits, faults, tokens=tokens, permit=permit)
+            return Session(
+                client,
+                endpoint,
+                credentials,
+                limits,
+                faults,
+                tokens=tokens,
+                permit=permit,
+                manners=manners or Manners(),
+            )
         except BaseException as error:
             client.wire.shutdown()
             if isinstance(error, SessionExpired):
@@ -120,6 +132,7 @@ class Session:
         *,
         tokens: TokenSource,
         permit: Permit | None = None,
+        manners: Manners,
     ) -> None:
         self._origin = Origin(endpoint.host, endpoint.port, credentials.username)
         self._limits = limits
@@ -140,6 +153,14 @@ class Session:
         self._opened = Opened(*parts)
         self._fetching = Fetching(*parts)
         self._fallback = Fallback(self._dialogue, faults, limits, id_item(self.capabilities))
+        greeting = client.wire.heard[0].text if client.wire.heard else ""
+        self._pipeline = Pipeline(
+            self._dialogue,
+            self._fetching,
+            limits,
+            depth=manners.depth(self._origin, greeting),
+            minds=lambda: manners.minds(self._origin),
+        )
 
     @property
     def origin(self) -> Origin:
@@ -180,6 +201,12 @@ class Session:
     def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
         with self._guard():
             return self._fetching.fetch(uids, deliver)
+
+    def fetch_batches(
+        self, batches: Iterator[UidSet], deliver: Callable[[FetchedMessage], None], answered: Answered
+    ) -> None:
+        with self._guard():
+            self._pipeline.fetch(batches, deliver, answered)
 
     def assemble(self, uid: Uid, ways: Sequence[str], deliver: Callable[[FetchedMessage], None]) -> None:
         with self._guard():

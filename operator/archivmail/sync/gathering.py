@@ -4,12 +4,11 @@ Knows nothing of plans or states; it is told which UIDs to get, and tells which 
 could not get is never passed over: it stands in the ledger, or simply stays missing.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from archivmail.decide.assembling import EVERY_WAY, MAX_PROOFS_A_PASS, ways_after_refusal, ways_instead
-from archivmail.decide.batching import SizeEstimate, halves, is_checkpoint_due, next_batch
+from archivmail.decide.batching import SizeEstimate, is_checkpoint_due
 from archivmail.decide.retrying import ledger_entry
 from archivmail.decide.substitutes import MAX_SUBSTITUTE_BYTES, is_substitute
 from archivmail.model.errors import ConnectionLost, FolderRefused, NeedsTime, ServerViolation
@@ -17,12 +16,12 @@ from archivmail.model.folder import Epoch, LedgerEntry
 from archivmail.model.message import Body, FetchedMessage, Refused
 from archivmail.model.reasons import Reason
 from archivmail.model.uidset import Uid, UidSet
+from archivmail.sync.batches import MAX_REFUSALS_IN_A_ROW, Batches
 from archivmail.sync.ports import AccountArchive, Clock, MailServer, Watcher
 from archivmail.sync.tally import Tally
 
 EMPTY = "the server lists the message but answers without its octets"
 REPLACED = "the server cannot convert the message and gave a notice of its own instead (Exchange); open it in Outlook"
-MAX_REFUSALS_IN_A_ROW = 50  # a folder that refuses this many messages one by one refuses them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +81,12 @@ class Gathering:
 
         Raises FolderRefused when the server refuses one message after the other, and the session's errors.
         """
-        refused_halves: deque[UidSet] = deque()
-        left, absent, refusals = missing, UidSet(), 0
-        while left or refused_halves:
-            batch = refused_halves.popleft() if refused_halves else next_batch(left, self._estimate)
-            left -= batch
-            refusal, undelivered = self._fetch_batch(batch)
-            if len(undelivered) < len(batch):
-                refusals = 0
-            if refusal is None:
-                absent |= undelivered
-            elif len(undelivered) == 1:
-                uid = undelivered.highest
-                if self._put_together(uid, ways_after_refusal(refusal, self.entries.get(uid))):
-                    refusals = 0
-                    continue
-                refusals += 1
-                self._fail(undelivered, Reason.MESSAGE_REFUSED, refusal.text)
-                _require_hope(refusals)
-            elif undelivered:
-                refused_halves.extendleft(reversed(halves(undelivered)))
-        if absent:
-            self._look_again(absent)
+        batches = Batches(missing, lambda: self._estimate)
+        while batches.has_more:
+            self._fetch_batches(batches)
+            self._see_to_refused(batches)
+        if batches.absent:
+            self._look_again(batches.absent)
 
     def retry(self, uid: Uid) -> None:
         """Fetch a message that failed before, alone; in pieces where it broke session after session."""
@@ -122,6 +105,45 @@ class Gathering:
         self.around.archive.drop_ledger(self.epoch, uids)
         for uid in uids:
             self.entries.pop(uid, None)
+
+    def _fetch_batches(self, batches: Batches) -> None:
+        """As many as there are at present, with the next one on the way while one is answered."""
+        self._arrived.clear()
+        self._replaced.clear()
+
+        def answered(batch: UidSet, refusal: Refused | None) -> None:
+            arrived, replaced = UidSet.of(self._arrived), UidSet.of(self._replaced)
+            batches.answered(batch, batch - arrived - replaced, refusal)
+            self.held |= arrived
+            self._fail(replaced & batch, Reason.MESSAGE_REPLACED, REPLACED)
+            # What is left is of the next batch.
+            self._arrived, self._replaced = list(arrived - batch), list(replaced - batch)
+
+        try:
+            self.around.server.fetch_batches(batches.asked_for(), self._store, answered)
+        except (ConnectionLost, ServerViolation) as error:
+            for uid, refusal in batches.refused:
+                self._fail([uid], Reason.MESSAGE_REFUSED, refusal.text)
+            if batches.under_way:
+                self._suspect(batches.under_way[0] - self._answered, error)
+            raise
+        finally:
+            self.held |= UidSet.of(self._arrived)
+
+    def _see_to_refused(self, batches: Batches) -> None:
+        """Messages refused alone: put together from parts, or failed. Raises FolderRefused when there is no hope."""
+        refused, batches.refused = batches.refused, []
+        for uid, refusal in refused:
+            if self._put_together(uid, ways_after_refusal(refusal, self.entries.get(uid))):
+                batches.refusals = 0
+            else:
+                self._fail([uid], Reason.MESSAGE_REFUSED, refusal.text)
+        if batches.is_hopeless:
+            text = (
+                f"the server refused {batches.refusals} messages of this folder one after the other; "
+                "the rest is tried later"
+            )
+            raise FolderRefused(text)
 
     def _fetch_batch(self, batch: UidSet) -> tuple[Refused | None, UidSet]:
         self._arrived.clear()
@@ -213,9 +235,3 @@ def checkpoint(archive: AccountArchive, watcher: Watcher, clock: Clock) -> None:
 
 def _is_substitute(body: Body) -> bool:
     return body.size <= MAX_SUBSTITUTE_BYTES and is_substitute(b"".join(body.chunks()))
-
-
-def _require_hope(refusals: int) -> None:
-    if refusals >= MAX_REFUSALS_IN_A_ROW:
-        text = f"the server refused {refusals} messages of this folder one after the other; the rest is tried later"
-        raise FolderRefused(text)

@@ -1,6 +1,6 @@
 """What a run needs from the outside: a mail server, an archive, a watcher. Adapters satisfy these by shape."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -60,6 +60,20 @@ class MailServer(Protocol):
 
         `deliver` owns the body during the call only; it is closed after it returns. UIDs without octets in the answer
         are simply not delivered. An exception from `deliver` closes the session and is passed on.
+        """
+        ...
+
+    def fetch_batches(
+        self,
+        batches: Iterator[UidSet],
+        deliver: Callable[[FetchedMessage], None],
+        answered: Callable[[UidSet, Refused | None], None],
+    ) -> None:
+        """`fetch` of one batch after the other, the next of which may be taken before the present one is answered.
+
+        `answered` gets each batch once the server is through with it; no command of one's own may come from there.
+        When this raises, batches that were taken and not answered are in part delivered. It does not take another one
+        once `batches` has ended, even if `answered` finds more to do.
         """
         ...
 

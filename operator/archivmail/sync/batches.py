@@ -1,0 +1,59 @@
+"""Which batch to ask for next, and what became of those that were answered. Knows no server and no archive."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from archivmail.decide.batching import SizeEstimate, halves, next_batch
+from archivmail.model.message import Refused
+from archivmail.model.uidset import Uid, UidSet
+
+MAX_REFUSALS_IN_A_ROW = 50  # a folder that refuses this many messages one by one refuses them all
+
+
+@dataclass(slots=True)
+class Batches:
+    """The messages of one fetch. A refused batch is halved until the messages that are the cause stand alone."""
+
+    left: UidSet
+    """Not asked for yet."""
+    estimate: Callable[[], SizeEstimate]
+    under_way: list[UidSet] = field(default_factory=list)
+    """The server was asked for them and is not through with them; the oldest first."""
+    absent: UidSet = UidSet()  # noqa: RUF009 - immutable
+    """Answered with OK and without octets."""
+    refused: list[tuple[Uid, Refused]] = field(default_factory=list)
+    """Refused alone, and nobody has seen to them yet."""
+    refusals: int = 0
+    """Messages refused alone, in a row."""
+    _halves: deque[UidSet] = field(default_factory=deque)
+    """Of refused batches: they go first."""
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self.left or self._halves)
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self.refusals >= MAX_REFUSALS_IN_A_ROW
+
+    def asked_for(self) -> Iterator[UidSet]:
+        """What there is to ask for at present; a refusal may bring more once this has ended."""
+        while self.has_more and not self.is_hopeless:
+            batch = self._halves.popleft() if self._halves else next_batch(self.left, self.estimate())
+            self.left -= batch
+            self.under_way.append(batch)
+            yield batch
+
+    def answered(self, batch: UidSet, undelivered: UidSet, refusal: Refused | None) -> None:
+        """The server is through with it."""
+        self.under_way.remove(batch)
+        if len(undelivered) < len(batch):
+            self.refusals = 0
+        if refusal is None:
+            self.absent |= undelivered
+        elif len(undelivered) == 1:
+            self.refusals += 1
+            self.refused.append((undelivered.highest, refusal))
+        elif undelivered:
+            self._halves.extendleft(reversed(halves(undelivered)))
