@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archivmail.archive import scanning
+from archivmail.archive import parts, scanning
 from archivmail.archive.archive import Archive
 from archivmail.archive.packs.names import ROOT
 from archivmail.archive.packs.opening import open_store
@@ -23,7 +23,7 @@ Seen = list[tuple[str, bool, str, list[tuple[int, bool]]]]
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackStore:
     """Packs of more members than a part has, one damaged within, one without its seek table, one that is missing."""
-    monkeypatch.setattr(scanning, "PART_FRAMES", 7)
+    monkeypatch.setattr(parts, "MAX_FRAMES", 7)
     with archive_in(tmp_path) as archive:
         for number in range(4):
             fill(archive, {uid: b"%d of %d" % (uid, number) for uid in range(1, 20)}, of=folder(b"F%d" % number))

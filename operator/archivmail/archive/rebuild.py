@@ -7,7 +7,7 @@ is interrupted goes on where it was.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from archivmail.archive.catalog import checking, recording
@@ -51,7 +51,8 @@ class _Rebuilding:
                 self.new.note(connection, _CORRUPT, _document(_nameless(scanned.name, text)))
                 return
             # Two writers at once can turn the order round: a sighting of a message that was in no pack so far.
-            for placement in recording.record(connection, intake.key, intake.pack):
+            pack = intake.pack if scanned.error else replace(intake.pack, crc=scanned.crc)
+            for placement in recording.record(connection, intake.key, pack):
                 self.new.note(connection, _WAITING, _waiting(intake, placement))
             for damage in intake.damage:
                 self.new.note(connection, _CORRUPT, _document(_finding(intake, damage)))

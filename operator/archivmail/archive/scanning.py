@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from multiprocessing.process import parent_process
 from typing import Self
 
-from archivmail.archive.packs.reading import Damage, Member, Source, frames, members, scan
+from archivmail.archive.packs.crc import combined
+from archivmail.archive.packs.reading import Damage, Member, Source, frames
 from archivmail.archive.packs.seektable import Frame
 from archivmail.archive.packs.stores import PackStore, StoredPack
 from archivmail.archive.packs.walking import walk
+from archivmail.archive.parts import Part, ScannedPart, parts_of, scan_part
 from archivmail.model.errors import ArchiveDamaged, ArchiveUnavailable
 
 MAX_WORKERS = 8
 WORTH_A_PROCESS = 32 * 1024**2
 """Octets of packs from which on workers are started."""
-PART_FRAMES = 2000
-PART_BYTES = 32 * 1024**2
 _STEPS_PER_WORKER = 3
 
 OpenStore = Callable[[], PackStore]
@@ -48,6 +48,13 @@ class ScannedPack:
     """The pack is missing, or its seek table cannot be read; with salvage its members are given all the same."""
     is_missing: bool = False
     members: Iterator[Member | Damage] = iter(())  # noqa: RUF009 - empty, so that sharing it does no harm
+    crc: int = 0
+    """CRC-32 of the whole pack, once the members were read to the end; of no use where there is an error."""
+
+    def add(self, part: ScannedPart) -> list[Member | Damage]:
+        """The members of the next part, which counts for the whole."""
+        self.crc = combined(self.crc, part.crc, part.length)
+        return part.members
 
     @property
     def frames(self) -> int:
@@ -61,14 +68,6 @@ def glance(store: PackStore, pack: StoredPack, *, salvage: bool = False) -> Scan
             return _listed(pack.name, source, salvage=salvage)
     except ArchiveDamaged as error:
         return ScannedPack(pack.name, 0, (), error, is_missing=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    name: str
-    listed: tuple[Frame, ...]
-    is_last: bool
-    """Its last frame is the end marker's."""
 
 
 class Scanner:
@@ -113,8 +112,8 @@ class Scanner:
             yield scanned
             return
         with self._store.open(pack.name) as source:
-            if scanned.listed:
-                scanned.members = scan(source, scanned.listed)
+            parts = parts_of(pack.name, scanned.size, scanned.listed)
+            scanned.members = (each for part in parts for each in scanned.add(scan_part(source, part)))
             yield scanned
 
     # --- in workers --------------------------------------------------------------------------------------------------
@@ -123,39 +122,39 @@ class Scanner:
         self, pool: ProcessPoolExecutor, packs: Iterable[StoredPack], *, salvage: bool
     ) -> Iterator[ScannedPack]:
         steps = self._steps(packs, salvage=salvage)
-        queue: deque[ScannedPack | Future[list[Member | Damage]]] = deque()
+        queue: deque[ScannedPack | Future[ScannedPart]] = deque()
 
         def fill() -> None:
             while len(queue) < self._workers * _STEPS_PER_WORKER:
                 step = next(steps, None)
                 if step is None:
                     return
-                queue.append(pool.submit(_scan_part, step) if isinstance(step, _Part) else step)
+                queue.append(pool.submit(_scan_part, step) if isinstance(step, Part) else step)
 
-        def members_of_one() -> Iterator[Member | Damage]:
+        def members_of(scanned: ScannedPack) -> Iterator[Member | Damage]:
             fill()
             while queue and isinstance(queue[0], Future):
-                found = _result(queue.popleft())
+                part = _result(queue.popleft())
                 fill()  # before the consumer looks at what came: the workers need not wait for it
-                yield from found
+                yield from scanned.add(part)
 
         fill()
         while queue:
             scanned = queue.popleft()
             assert isinstance(scanned, ScannedPack), "the members of the pack before were not read to their end"
-            scanned.members = members_of_one()
+            scanned.members = members_of(scanned)
             yield scanned
             fill()
 
-    def _steps(self, packs: Iterable[StoredPack], *, salvage: bool) -> Iterator["ScannedPack | _Part"]:
+    def _steps(self, packs: Iterable[StoredPack], *, salvage: bool) -> Iterator["ScannedPack | Part"]:
         """Each pack, and after it its parts."""
         for pack in packs:
             scanned = glance(self._store, pack, salvage=salvage)
             yield scanned
-            yield from _parts(pack.name, scanned.listed)
+            yield from parts_of(pack.name, scanned.size, scanned.listed)
 
 
-def _result(part: "ScannedPack | Future[list[Member | Damage]]") -> list[Member | Damage]:
+def _result(part: "ScannedPack | Future[ScannedPart]") -> ScannedPart:
     assert isinstance(part, Future)
     try:
         return part.result()
@@ -170,15 +169,6 @@ def _listed(name: str, source: Source, *, salvage: bool) -> ScannedPack:
         return ScannedPack(name, source.size, frames(source))
     except ArchiveDamaged as error:
         return ScannedPack(name, source.size, walk(source) if salvage else (), error)
-
-
-def _parts(name: str, listed: Sequence[Frame]) -> Iterator[_Part]:
-    begin = octets = 0
-    for at, frame in enumerate(listed):
-        octets += frame.length
-        if at - begin + 1 >= PART_FRAMES or octets >= PART_BYTES or at == len(listed) - 1:
-            yield _Part(name, tuple(listed[begin : at + 1]), is_last=at == len(listed) - 1)
-            begin, octets = at + 1, 0
 
 
 # --- the worker's side -----------------------------------------------------------------------------------------------
@@ -201,8 +191,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _scan_part(part: _Part) -> list[Member | Damage]:
+def _scan_part(part: Part) -> ScannedPart:
     with _stores[0].open(part.name) as source:
-        if not part.is_last:
-            return [*members(source, part.listed)]
-        return [*scan(source, part.listed)]
+        return scan_part(source, part)

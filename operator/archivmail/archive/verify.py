@@ -12,6 +12,7 @@ from archivmail.archive.catalog import checking, damage
 from archivmail.archive.catalog.checking import KnownContent, KnownPack, Sighted, SightingKey
 from archivmail.archive.catalog.damage import Suspects
 from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.schema import UNKNOWN_CRC
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import ROOT
 from archivmail.archive.packs.reading import Damage, Member, content
@@ -29,6 +30,7 @@ SAMPLE = 200
 Progress = Callable[[int, int], None]
 """Octets of packs done, and their sum."""
 
+_SAME_CONTENT = "an octet is not what was written, though every message is still whole; copy the pack from a backup"
 _DAMAGED = "the octets are not those that were archived"
 
 
@@ -39,6 +41,8 @@ class _Findings:
     orphans: list[str] = field(default_factory=list)
     redundant: list[str] = field(default_factory=list)
     suspects: list[Suspects] = field(default_factory=list)
+    crcs: dict[int, int] = field(default_factory=dict)
+    """Of packs whose CRC was not known, by their keys."""
     checked: int = 0
 
 
@@ -87,6 +91,7 @@ def verify(
             if full:
                 damage.clear(connection)
             damage.note(connection, found.suspects)
+            checking.save_crcs(connection, found.crcs)
             damage.save_verification(connection, now())
     with database.reading() as connection:
         packs, messages, octets = checking.totals(connection)
@@ -132,7 +137,12 @@ def _known_packs(database: Database) -> Iterator[KnownPack]:
 def _check_pack(database: Database, scanned: ScannedPack, pack: KnownPack, found: _Findings, *, full: bool) -> None:
     if scanned.error is None and scanned.size == pack.size and scanned.frames == pack.members + 1:
         if full:
-            _settle(database, pack, _read_all(database, scanned, pack, found), found)
+            left = _read_all(database, scanned, pack, found)
+            _settle(database, pack, left, found)
+            if pack.crc == UNKNOWN_CRC and left.is_nothing:
+                found.crcs[pack.key] = scanned.crc
+            elif pack.crc not in {UNKNOWN_CRC, scanned.crc} and left.is_nothing:
+                found.corrupt.append(_nameless(pack, _SAME_CONTENT))
         else:
             _settle(database, pack, _compare(database, pack, scanned.listed), found)
         return
@@ -163,9 +173,13 @@ class _Left:
     sightings: dict[SightingKey, int] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
 
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.contents or self.sightings or self.damage)
+
 
 def _settle(database: Database, pack: KnownPack, left: _Left, found: _Findings) -> None:
-    if not (left.contents or left.sightings or left.damage):
+    if left.is_nothing:
         return
     found.corrupt += _named(database, pack, left)
     keys = tuple(each.key for each in left.contents.values())

@@ -185,14 +185,15 @@ class AccountWriter:
     def _keep_pack(self) -> recording.NewPack | None:
         if self._pack is None:
             return None
-        members = self._pack.writer.members
-        self._pack.writer.finish()
+        writer = self._pack.writer
+        members = writer.members
+        writer.finish()
         size = self._pack.draft.keep()
         contents = [
             recording.NewContent(content_id, octets, span.offset, span.length)
             for content_id, (octets, span) in self._pending.contents.items()
         ]
-        return recording.NewPack(self._pack.name, size, members, contents, self._pending.placements)
+        return recording.NewPack(self._pack.name, size, members, contents, self._pending.placements, writer.crc)
 
     def _drop(self) -> None:
         """Forget what was not checkpointed. A pack that has its name already stays: it is durable and harmless."""

@@ -1,10 +1,10 @@
 """What `verify` asks the catalog, pack by pack, so that no question grows with the archive."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
 
 from archivmail.archive.catalog.accounts import find_account
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements
@@ -22,6 +22,8 @@ class KnownPack:
     name: str
     size: int
     members: int
+    crc: int
+    """UNKNOWN_CRC where nobody has told it yet."""
     account: AccountRef
 
 
@@ -69,13 +71,21 @@ def named(connection: Connection, epoch: int) -> tuple[str, UidValidity]:
 def known_packs(connection: Connection, *, after: int, limit: int = _AT_ONCE) -> list[KnownPack]:
     """The next packs above a key, in its order."""
     wanted = (
-        select(packs.c.id, packs.c.name, packs.c.size, packs.c.members, accounts.c.namespace, accounts.c.name)
+        select(
+            packs.c.id, packs.c.name, packs.c.size, packs.c.members, packs.c.crc, accounts.c.namespace, accounts.c.name
+        )
         .join(accounts, accounts.c.id == packs.c.account_id)
         .where(packs.c.id > after)
         .order_by(packs.c.id)
         .limit(limit)
     )
-    return [KnownPack(*row[:4], AccountRef(*row[4:])) for row in connection.execute(wanted)]
+    return [KnownPack(*row[:5], AccountRef(*row[5:])) for row in connection.execute(wanted)]
+
+
+def save_crcs(connection: Connection, found: Mapping[int, int]) -> None:
+    """Remember the CRCs of packs, by their keys."""
+    for key, crc in found.items():
+        connection.execute(update(packs).where(packs.c.id == key).values(crc=crc))
 
 
 def is_known_pack(connection: Connection, name: str) -> bool:

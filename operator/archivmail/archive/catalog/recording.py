@@ -7,7 +7,7 @@ from sqlalchemy import Connection, literal_column, select, update
 
 from archivmail.archive.catalog import damage
 from archivmail.archive.catalog.dialects import insert, insert_all
-from archivmail.archive.catalog.schema import contents, packs, placements
+from archivmail.archive.catalog.schema import UNKNOWN_CRC, contents, packs, placements
 from archivmail.archive.catalog.values import clean
 from archivmail.archive.packs.internaldate import seconds
 from archivmail.model.message import ContentId, Sighting
@@ -57,6 +57,8 @@ class NewPack:
     members: int
     contents: Sequence[NewContent]
     placements: Sequence[NewPlacement]
+    crc: int = UNKNOWN_CRC
+    """CRC-32 of the whole pack."""
 
 
 def record(connection: Connection, account: int, pack: NewPack) -> list[NewPlacement]:
@@ -116,7 +118,7 @@ def _clear_marks(connection: Connection, account: int, new: Sequence[NewPlacemen
 
 
 def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:
-    values = {"account_id": account, "name": pack.name, "size": pack.size, "members": pack.members}
+    values = {"account_id": account, "name": pack.name, "size": pack.size, "members": pack.members, "crc": pack.crc}
     row = insert(connection, packs).values(**values)
     connection.execute(row.on_conflict_do_nothing())
     return int(connection.execute(select(packs.c.id).where(packs.c.name == pack.name)).scalar_one())

@@ -30,6 +30,9 @@ metadata = MetaData(
     }
 )
 
+UNKNOWN_CRC = -1
+"""Of a pack that a version without them wrote, until it is verified in full."""
+
 # STRICT tables of SQLite know INTEGER (64 bits there) but not BIGINT.
 NUMBER: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -92,6 +95,7 @@ packs = _table(
     _number("dead"),  # octets of frames whose messages were removed
     _number("dead_since_us"),
     _number("replaced"),  # names of older packs that this one carries as replaced
+    _number("crc", UNKNOWN_CRC),  # CRC-32 of the pack
     UniqueConstraint("name"),
     Index("ix_packs_account_id_name", "account_id", "name"),
 )

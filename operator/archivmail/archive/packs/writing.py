@@ -4,6 +4,7 @@ Members are compressed and written in groups on a thread of their own: neither n
 messages come in meanwhile.
 """
 
+import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +75,8 @@ class PackWriter:
         self.members = 0
         self.size = 0
         """Octets written; the whole pack once it is finished."""
+        self.crc = 0
+        """CRC-32 of them."""
 
     def append(self, place: Place, sighting: Sighting, body: Body) -> Span:
         """Append a message. Raises ArchivmailError (MESSAGE_TOO_LARGE); the pack stays good then."""
@@ -108,7 +111,7 @@ class PackWriter:
         self._settle()
         self._background.close()
         self._frame(self._compressor.compress(END), len(END), Span())
-        self._sink.write(self._table.octets())
+        self._write(self._table.octets())
         self.size += len(self._table.octets())
 
     def abandon(self) -> None:
@@ -145,8 +148,12 @@ class PackWriter:
             self._frame(frames[at].tobytes(), len(member), span)
 
     def _frame(self, frame: bytes, content_length: int, span: Span) -> None:
-        self._sink.write(frame)
+        self._write(frame)
         self._enter(span, len(frame), content_length, frame[-_CHECKSUM_SIZE:])
+
+    def _write(self, octets: bytes) -> int:
+        self.crc = zlib.crc32(octets, self.crc)
+        return self._sink.write(octets)
 
     def _enter(self, span: Span, length: int, content_length: int, checksum: bytes) -> None:
         span.offset, span.length = self.size, length
@@ -162,17 +169,20 @@ class PackWriter:
         stream = self._compressor.compressobj(size=content_length)
         length = 0
         tail = b""
+        crc = self.crc
         try:
             for chunk in (head, *body.chunks(), padding(body.size)):
                 part = stream.compress(chunk)
-                length, tail = length + self._sink.write(part), (tail + part)[-_CHECKSUM_SIZE:]
+                length, tail = length + self._write(part), (tail + part)[-_CHECKSUM_SIZE:]
             part = stream.flush()
-            length, tail = length + self._sink.write(part), (tail + part)[-_CHECKSUM_SIZE:]
+            length, tail = length + self._write(part), (tail + part)[-_CHECKSUM_SIZE:]
         except zstandard.ZstdError as error:
             self._sink.cut(self.size)
+            self.crc = crc
             raise ValueError("a body gave another number of octets than its size says") from error
         except BaseException:
             self._sink.cut(self.size)
+            self.crc = crc
             raise
         span = Span()
         self._enter(span, length, content_length, tail)
