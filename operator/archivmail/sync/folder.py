@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archivmail.decide.fetching import Continue, Plan, Start, StartOver, UpToDate, plan, to_do
 from archivmail.model.account import AccountRef
+from archivmail.model.errors import ConnectionLost
 from archivmail.model.folder import Epoch, Folder, FolderState, Snapshot
 from archivmail.model.foldernames import display
 from archivmail.model.notices import AuditEvent
@@ -107,10 +108,18 @@ class FolderPass:
         server = self.around.server
         snapshot, listed = self._opened, server.uids()
         if len(listed) < snapshot.messages:
-            snapshot = self.snapshot = server.examine(self.folder)
+            snapshot = self._looked_again(snapshot)
             listed |= server.uids()
         self.is_limited = snapshot.limited or len(listed) < snapshot.messages
         return listed
+
+    def _looked_again(self, before: Snapshot) -> Snapshot:
+        after = self.snapshot = self.around.server.examine(self.folder)
+        if after.uid_validity != before.uid_validity:  # the epoch was chosen for the UIDVALIDITY before
+            raise ConnectionLost(
+                "the server renumbered the folder while it was being read; the next try starts it over"
+            )
+        return after
 
     # --- how far it got ----------------------------------------------------------------------------------------------
 
