@@ -45,6 +45,7 @@ class ScriptedServer:
         greeting: bytes = b"* OK ready\r\n",
         cut_after: int | None = None,
         stall_after: int | None = None,
+        conversation: type[Conversation] = Conversation,
     ) -> None:
         """`cut_after` and `stall_after`: octets of each connection after which it is cut, or falls silent."""
         self.folders = folders or {}
@@ -64,7 +65,9 @@ class ScriptedServer:
         self._context = _tls_context(certificate) if tls is not TlsMode.DISABLED or certificate else None
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._talks: list[Conversation] = []
+        self._conversation = conversation
+        self.talks: list[Conversation] = []
+        """Every connection so far."""
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -123,7 +126,7 @@ class ScriptedServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for talk in self._talks:
+        for talk in self.talks:
             talk.close()
         for thread in self._threads:
             thread.join(5)
@@ -140,8 +143,8 @@ class ScriptedServer:
             except OSError:
                 return
             self.connections += 1
-            talk = Conversation(sock, cut_after=self.cut_after, stall_after=self.stall_after, ending=self._ending)
-            self._talks.append(talk)
+            talk = self._conversation(sock, cut_after=self.cut_after, stall_after=self.stall_after, ending=self._ending)
+            self.talks.append(talk)
             self._start(partial(self._serve, talk))
 
     def _serve(self, talk: Conversation) -> None:
