@@ -106,6 +106,13 @@ def test_invalid_spec_and_spent_manual_requests_wait_for_a_change() -> None:
     assert next_attempt(failed(), failures=4, interval=timedelta(0), now=NOW, jitter=0) is None
 
 
+def test_a_certificate_is_looked_at_again_after_an_hour() -> None:
+    """trap 100: it is renewed, or a clock is set, without anybody touching the resource; no loop until then."""
+    failure = replace(failed(Reason.TLS_FAILED), stage="login", needs_user=True)
+    for failures in (1, 2, 50):
+        assert NOW + NEEDS_USER_RETRY == next_attempt(failure, failures=failures, interval=MINUTE, now=NOW, jitter=0)
+
+
 def test_a_token_endpoint_that_calls_the_spec_wrong_is_asked_again() -> None:
     """Without a time for the next run it would be due at once, again and again."""
     failure = replace(failed(Reason.SPEC_INVALID), stage="login", needs_user=True)

@@ -1,14 +1,18 @@
 """TLS: what is trusted, what is refused, and that nothing is said before it (imap-traps §1.9)."""
 
 import socket
+import ssl
+import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from archivmail.imap.session import connect
 from archivmail.model.account import Endpoint, TlsMode
@@ -69,22 +73,40 @@ def test_an_expired_certificate_is_refused(mode: TlsMode) -> None:
         assert "expired" in error.text
 
 
-def self_signed(begin: timedelta) -> tuple[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
+def key_pem(key: rsa.RSAPrivateKey) -> str:
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def server_context(pem: str, key: str, *, ciphers: str | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Path(folder) / "chain.pem"
+        chain.touch(mode=0o600)
+        chain.write_text(key + pem)
+        context.load_cert_chain(chain)
+    return context
+
+
+def self_signed(begin: timedelta, *, key: rsa.RSAPrivateKey | None = None) -> tuple[str, str]:
+    """Certificate and key; an RSA key given is left out."""
+    own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     start = datetime.now(UTC) + begin
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
-        .public_key(key.public_key())
+        .public_key((key or own).public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=2))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(key or own, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private_pem(key)
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private_pem(own)
 
 
 def test_a_certificate_that_is_not_yet_valid_is_refused() -> None:
@@ -103,6 +125,61 @@ def test_a_self_signed_certificate_is_trusted_when_named() -> None:
         endpoint = replace(server.endpoint, ca_pem=certificate[0], server_name="localhost")
         connect(endpoint, server.credentials, should_stop=lambda: False, limits=QUICK).close()
         assert isinstance(refused(server, replace(endpoint, ca_pem=None)), TlsRefused)
+
+
+def test_a_weak_key_is_refused() -> None:
+    """RSA of 1024 bits, by somebody who is trusted."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - breakable is the point
+    pem, _ = self_signed(-timedelta(days=1), key=key)
+    with ScriptedServer(tls=TlsMode.IMPLICIT) as server:
+        server._context = server_context(pem, key_pem(key), ciphers="DEFAULT@SECLEVEL=0")
+        error = refused(server, replace(server.endpoint, ca_pem=pem, server_name="localhost"))
+        assert isinstance(error, TlsRefused)
+        assert "too weak" in error.text
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_a_server_with_old_tls_is_refused(version: ssl.TLSVersion, mode: TlsMode) -> None:
+    """TLS 1.2 at least (RFC 8996)."""
+    pem, key = authority_of_this_run().issue("127.0.0.1")
+    context = server_context(pem, key, ciphers="DEFAULT@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
+        context.minimum_version = context.maximum_version = version
+    with ScriptedServer(tls=mode) as server:
+        server._context = context
+        error = refused(server)
+        assert isinstance(error, TlsRefused)
+        assert "TLS 1.2" in error.text
+        assert b"LOGIN" not in said(server)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_asks_for_our_certificate_is_told(version: ssl.TLSVersion, mode: TlsMode) -> None:
+    """TLS 1.3 tells only after the handshake: that is no broken connection, and waiting does not help."""
+    pem, key = authority_of_this_run().issue("127.0.0.1")
+    context = server_context(pem, key)
+    context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=authority_of_this_run().ca_pem)
+    with ScriptedServer(tls=mode) as server:
+        server._context = context
+        error = refused(server)
+        assert isinstance(error, TlsRefused)
+        assert "client certificate" in error.text
+
+
+def test_the_server_hears_the_name_that_is_asked_for() -> None:
+    """SNI (RFC 6066 §3): one address serves many names; an address itself is never sent."""
+    heard: list[str | None] = []
+    pem, key = authority_of_this_run().issue("imap.example.org", "127.0.0.1")
+    context = server_context(pem, key)
+    context.sni_callback = lambda _socket, name, _context: heard.append(name)
+    with ScriptedServer({b"INBOX": sample(1)}, tls=TlsMode.IMPLICIT) as server:
+        server._context = context
+        for endpoint in (replace(server.endpoint, server_name="imap.example.org"), server.endpoint):
+            connect(endpoint, server.credentials, should_stop=lambda: False, limits=QUICK).close()
+    assert ["imap.example.org", None] == heard
 
 
 def test_another_authority_does_not_help() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from archivmail.imap import tls
 from archivmail.imap.dialing import STOPPED
 from archivmail.imap.faults import broken, violation
 from archivmail.imap.limits import Limits
@@ -181,9 +182,20 @@ class Stream:
                     ) from error
                 continue
             except OSError as error:
-                raise broken(error) from error
+                raise broken(self._last_words(error)) from error
             self.sent += count
             left = left[count:]
+
+    def _last_words(self, error: OSError) -> OSError:
+        """Why the peer closed, where it said so before: an alert of TLS is heard by reading only."""
+        if self.is_encrypted:
+            try:
+                self._sock.recv(1)
+            except ssl.SSLError as said:
+                return said if tls.asks_for_a_certificate(said) else error
+            except OSError:
+                pass
+        return error
 
     def start_tls(self, context: ssl.SSLContext, server_name: str) -> None:
         """Shake hands. Raises ssl.SSLError and ssl.CertificateError besides; the caller knows how to word them.

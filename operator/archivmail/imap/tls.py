@@ -16,7 +16,7 @@ _WRONG_NAME = frozenset({62, 64})
 _NO_TLS_THERE = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 _NO_COMMON_GROUND = frozenset({
     "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE", "VERSION_TOO_LOW",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE", "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL", "WRONG_SIGNATURE_TYPE",
+    "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL", "WRONG_SIGNATURE_TYPE",
     "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED", "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
 })  # fmt: skip
 
@@ -70,6 +70,11 @@ def refusal(error: ssl.SSLError | ssl.CertificateError, endpoint: Endpoint, of: 
         return TlsRefused(f"{of.who} does not speak TLS on port {endpoint.port} from the first byte; {of.another_port}")
     if reason in _NO_COMMON_GROUND:
         return TlsRefused(f"{of.who} offers no TLS 1.2 or newer with a safe cipher; it must be updated")
+    if reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":  # how OpenSSL with TLS 1.2 says either
+        return TlsRefused(
+            f"{of.who} refused the TLS handshake: it has no cipher that is safe, or asks for a client certificate,"
+            " which archivmail does not have; it must be set up otherwise"
+        )
     if asks_for_a_certificate(error):
         return wants_a_certificate(of)
     return ConnectionLost(f"the TLS handshake with {of.who} broke off; it is tried again by itself")
