@@ -114,6 +114,30 @@ def test_every_flipped_octet_of_a_pack_is_found(tmp_path: Path) -> None:
         assert archive.verify(full=True).is_clean
 
 
+def test_an_octet_that_changes_no_message_is_found_too(archive: Archive, tmp_path: Path) -> None:
+    """A frame header has a bit that nobody reads (RFC 8878 §3.1.1.1.1.3); the CRC of the pack tells of it."""
+    pack = pack_files(tmp_path)[0]
+    good = pack.read_bytes()
+    _change(pack, good[:4] + bytes([good[4] ^ 0x10]) + good[5:])
+
+    report = archive.verify(full=True)
+
+    assert not report.is_clean
+    assert "every message is still whole" in report.corrupt[0].text
+    assert [read(archive, body) for body in BODIES.values()] == list(BODIES.values())
+
+
+def test_the_crc_of_an_older_pack_is_learnt(archive: Archive, tmp_path: Path) -> None:
+    """From a full verification that found nothing."""
+    _execute(archive, "UPDATE packs SET crc = -1")
+    assert archive.verify(full=True).is_clean
+    pack = pack_files(tmp_path)[0]
+    good = pack.read_bytes()
+    _change(pack, good[:4] + bytes([good[4] ^ 0x10]) + good[5:])
+
+    assert not archive.verify(full=True).is_clean
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_a_pack_that_was_cut_short_is_corrupt(archive: Archive, tmp_path: Path, full: bool) -> None:
     """As a whole, since its seek table is gone."""
