@@ -120,7 +120,7 @@ STEPS = ["fsync", "before rename", "after rename", "fsync_dir"]
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES])
 def test_a_failing_disk_is_one_sentence_and_the_run_can_go_on(tmp_path: Path, step: str, number: int) -> None:
-    """Nothing of the failed checkpoint counts, no temporary file stays, and doing it again stores everything once."""
+    """trap 103: nothing of the failed checkpoint counts, no temporary file stays, doing it again stores all."""
     durability = Failing(step, number)
     archive = archive_in(tmp_path, durability=durability)
     writer = archive.take(ALICE)
@@ -224,7 +224,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_process_killed_at_any_moment_loses_nothing_and_stores_nothing_twice(tmp_path: Path, moment: str) -> None:
-    """Invariants 1, 2 and 5: the process ends without a word, the next run does again what is missing."""
+    """trap 3, trap 102, invariants 1, 2 and 5: the process ends without a word, the next run does what is missing."""
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, tmp_path], check=False, capture_output=True)
     assert (killed.returncode, killed.stderr) == (9, b"")
     expected = {uid: b"before %d" % uid for uid in range(1, 4)} | {uid: b"after %d" % uid for uid in range(4, 9)}

@@ -85,7 +85,7 @@ def _epochs(archive) -> dict[tuple[str, bytes, int, int, bytes], int]:
 
 
 def test_a_lost_catalog_comes_back(tmp_path: Path) -> None:
-    """From nothing but the packs' directory."""
+    """trap 18: from nothing but the packs' directory."""
     with archive_in(tmp_path) as archive:
         fill(archive, {1: b"one", 2: b"two"})
         fill(archive, {1: b"one"}, of=folder(b"Copies.2026", b"."))
@@ -105,7 +105,7 @@ def test_a_lost_catalog_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("octets", [b"no database at all", b"SQLite format 3\0" + bytes(5000)])
 def test_a_damaged_catalog_is_replaced(tmp_path: Path, octets: bytes) -> None:
-    """Even if nothing of it can be read, its log included."""
+    """trap 18: even if nothing of it can be read, its log included."""
     with archive_in(tmp_path) as archive:
         fill(archive, {1: MAIL})
     (tmp_path / "catalog.db").write_bytes(octets)

@@ -68,7 +68,7 @@ def test_both_may_save_the_same_messages(tmp_path: Path) -> None:
 
 
 def test_writers_in_a_race_lose_nothing(tmp_path: Path) -> None:
-    """Many batches side by side, overlapping, with the audit trail in one chain."""
+    """trap 17: many batches side by side, overlapping, with the audit trail in one chain."""
     archive_in(tmp_path).close()
     start = Barrier(2, timeout=30)
 

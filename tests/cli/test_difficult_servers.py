@@ -121,7 +121,7 @@ def test_a_session_cut_in_the_middle_keeps_what_it_archived(tmp_path: Path) -> N
 def test_a_run_that_is_stopped_keeps_what_it_archived(
     number: signal.Signals, tmp_path: Path, processes: list["subprocess.Popen[bytes]"]
 ) -> None:
-    """S3: one message arrived, then Ctrl-C or SIGTERM: it is in the archive, and the next run goes on from there."""
+    """trap 104, S3: one message arrived, then Ctrl-C or SIGTERM: it is archived, the next run goes on from there."""
     was_taken = threading.Event()
 
     def send_one(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:

@@ -96,7 +96,7 @@ def test_interval_is_spread_by_five_percent() -> None:
 
 
 def test_at_most_a_hundred_folders_stand_in_status_failing_ones_first() -> None:
-    """Status size is memory of the API server and of the operator."""
+    """trap 105: the size of a status is memory of the API server and of the operator."""
     old = [a_folder(f"old{n:03}", passed_at=NOW - timedelta(hours=1)) for n in range(150)]
     recent = [a_folder(f"recent{n}") for n in range(2)]
     bad = [a_folder("bad", failure=a_failure(), passed_at=None), a_folder("reset", reset_from=UidValidity(3))]

@@ -120,7 +120,7 @@ def test_users_of_the_cluster_can_see_and_edit_accounts() -> None:
 
 
 def test_network_policy_lets_no_more_through_than_needed() -> None:
-    """In: metrics. Out: DNS, HTTPS and IMAP."""
+    """trap 101: In: metrics. Out: DNS, HTTPS and IMAP."""
     policy = one(render("networkPolicy.enabled=true"), "NetworkPolicy")["spec"]
     out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
 

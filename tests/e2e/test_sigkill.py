@@ -22,7 +22,7 @@ LONGEST_S = 2.0
 
 
 def test_operator_killed_twenty_times_loses_nothing(account: Account, start_operator: Callable[..., Operator]) -> None:
-    """Invariants 1, 2, 5 and 6; trap 102."""
+    """trap 3, trap 102, trap 104: invariants 1, 2, 5 and 6."""
     server, user = account.mailbox.server, account.mailbox.user
     server.create_folder(user, "Sent")
     server.bulk_append(user, "INBOX", messages(9000, seed=5, small=True))

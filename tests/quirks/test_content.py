@@ -28,7 +28,9 @@ LOOKALIKES = [
         ],
         id="trap-66-line-ends-and-nul",
     ),
-    pytest.param([b"a: \xe4\r\n\r\n", "a: ä\r\n\r\n".encode(), b"a: =?latin-1?q?=e4?=\r\n\r\n"], id="trap-66-8-bit"),
+    pytest.param(
+        [b"a: \xe4\r\n\r\n", "a: ä\r\n\r\n".encode(), b"a: =?latin-1?q?=e4?=\r\n\r\n"], id="trap-66-beyond-ascii"
+    ),
     pytest.param(
         [
             b'Content-Type: multipart/mixed; boundary="x\r\n\r\n--x\r\n\r\nopen',

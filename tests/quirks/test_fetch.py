@@ -166,7 +166,7 @@ NOT_NOW = [
 ]  # fmt: skip
 
 OUT_OF_STEP = [
-    quirk("trap-46-4-gib", """
+    quirk("trap-46-too-large", """
         > UID FETCH
         < * 1 FETCH (UID 1 FLAGS () %date BODY[] %lit1)
         < * 2 FETCH (UID 2 FLAGS () %date BODY[] {4294967295}

@@ -293,7 +293,7 @@ def test_run_ends_at_its_timeout_and_says_so(world: World) -> None:
 
 
 def test_second_run_of_an_account_is_refused_while_one_goes_on(world: World) -> None:
-    """S2: RunInProgress, and nothing is harmed."""
+    """trap 17, S2: RunInProgress, and nothing is harmed."""
     world.server.inbox.append(*BODIES)
     inner: list[object] = []
 

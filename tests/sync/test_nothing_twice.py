@@ -99,7 +99,7 @@ def test_first_sight_without_uidvalidity_archives_everything(world: World) -> No
 
 
 def test_another_origin_starts_over_even_with_equal_uidvalidity(world: World) -> None:
-    """S12: state belongs to host, port and user; a move is no UIDVALIDITY reset."""
+    """trap 101: S12: state belongs to host, port and user; a move is no UIDVALIDITY reset."""
     world.server.inbox.append(*BODIES)
     world.sync()
     world.server.origin = Origin("imap.example.net", 993, "alice")

@@ -29,7 +29,7 @@ def messages_of(file: bytes) -> list[bytes]:
 
 
 def test_every_message_comes_back_octet_for_octet(mailbox: Mailbox, tmp_path: Path) -> None:
-    """From-lines, missing and doubled line ends, empty messages, NUL."""
+    """trap 67: From-lines, missing and doubled line ends, empty messages, NUL."""
     for octets in NASTY:
         mailbox.add(octets)
     assert mailbox.export("mbox", tmp_path).written == len(NASTY)
