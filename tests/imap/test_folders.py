@@ -296,7 +296,7 @@ def test_a_view_that_ends_at_the_servers_limit_is_told() -> None:
         (b"BAD what?", FolderRefused, "what?"),
         (b"NO [INUSE] locked", FolderRefused, "at the moment"),
         (b"NO [UNAVAILABLE] later", FolderRefused, "at the moment"),
-        (b"NO [OVERQUOTA] bandwidth limits", ServerBusy, "come back later"),
+        (b"NO [OVERQUOTA] bandwidth limits", ServerBusy, "used up what the server allows"),
         (b"BAD User is authenticated but not connected.", CredentialsRefused, "Secret"),
     ],
 )

@@ -72,6 +72,10 @@ class FakeServer:
         self.fetched: list[tuple[str, tuple[int, ...]]] = []
         self.assembled: list[tuple[str, int, str]] = []
         self.examined: list[str] = []
+        self.view_limits: frozenset[int] = frozenset()
+        self.most_messages = 200
+        self.longest_set = 1000
+        """A FETCH of more messages is answered with BAD."""
         self.login_error: Exception | None = None
         self.breaks_after: int | None = None
         """The session breaks after so many messages, once."""
@@ -115,6 +119,14 @@ class FakeSession:
     def origin(self) -> Origin:
         return self._server.origin
 
+    @property
+    def view_limits(self) -> frozenset[int]:
+        return self._server.view_limits
+
+    @property
+    def most_messages(self) -> int:
+        return self._server.most_messages
+
     def folders(self) -> list[Folder]:
         return [Folder(FolderName(name.encode()), b"/", each.attributes) for name, each in self._server.folders.items()]
 
@@ -144,6 +156,8 @@ class FakeSession:
     def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:
         name, folder = self._opened
         self._server.fetched.append((name, tuple(uids)))
+        if len(uids) > self._server.longest_set:
+            return Refused(None, "Too long", is_bad=True)
         is_refused = False
         for uid in uids:
             if self._should_stop():

@@ -8,6 +8,7 @@ from archivmail.model.message import HEADER_AND_TEXT, PARTIAL
 from archivmail.model.outcome import Result
 from archivmail.model.reasons import Reason
 from tests.sync.conftest import World
+from tests.sync.mailserver import FakeFolder
 
 BODIES = tuple(b"Subject: %d\r\n\r\nbody %d" % (n, n) for n in range(1, 6))
 STUB = (
@@ -205,3 +206,39 @@ def test_the_ledger_forgets_what_the_server_no_longer_has(world: World) -> None:
     world.sync()
 
     assert [] == world.server.examined, "nothing is due, so the folder is skipped"
+
+
+def test_a_server_that_takes_no_long_sets_is_asked_for_fewer(world: World) -> None:
+    """Trap 49, §1.8 BAD: what it did not understand once is not said again."""
+    inbox = world.server.inbox
+    inbox.append(*(b"%d" % number for number in range(300)))
+    world.server.longest_set = 40
+
+    assert (Result.SUCCEEDED, 300, 0) == counts(world)
+    lengths = [len(uids) for _, uids in world.server.fetched]
+    assert 5 >= sum(length > 40 for length in lengths)
+    assert 40 >= max(lengths[5:])
+
+
+def test_a_server_that_complained_is_asked_for_less(world: World) -> None:
+    """§1.8 [LIMIT]: the session says how much it bears."""
+    world.server.inbox.append(*(b"%d" % number for number in range(100)))
+    world.server.most_messages = 7
+
+    assert (Result.SUCCEEDED, 100, 0) == counts(world)
+    assert 7 == max(len(uids) for _, uids in world.server.fetched)
+
+
+@pytest.mark.parametrize("largest", [3, 4])
+def test_folders_that_end_at_a_known_limit_are_never_complete(world: World, largest: int) -> None:
+    """Trap 31: every folder of that size, also when nothing changes; a larger one proves that there is no limit."""
+    world.server.view_limits = frozenset({3, 9})
+    world.server.folders["Old"] = FakeFolder()
+    world.server.inbox.append(*BODIES[:3])
+    world.server.folders["Old"].append(*BODIES[:largest])
+
+    for _ in range(2):
+        outcome = world.sync()
+        limited = [folder.display for folder in outcome.folders if folder.limited]
+        assert (["INBOX", "Old"] if largest == 3 else []) == limited
+        assert (largest == 3) == (outcome.result is Result.PARTIAL)

@@ -11,6 +11,7 @@ import click
 from archivmail import app
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
+from archivmail.archive.writer import AccountWriter
 from archivmail.cli import summary
 from archivmail.cli.counting import counting
 from archivmail.cli.options import account_options, archive_options, json_option
@@ -23,6 +24,7 @@ from archivmail.kube.manifest import Manifests, read_manifests
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchivmailError, SpecInvalid
+from archivmail.model.folder import Epoch, LedgerEntry
 from archivmail.model.outcome import AccountOutcome
 from archivmail.observe.logs import conceal
 from archivmail.sync.ports import Connect
@@ -196,6 +198,12 @@ def _ledgers(archive: Archive, ref: AccountRef, outcome: AccountOutcome) -> summ
         return {}  # another run has begun; the counts say how many there are
     try:
         epochs = {name: taken.latest_epoch(name) for name in wanting}
-        return {name: taken.ledger(epoch) for name, epoch in epochs.items() if epoch is not None}
+        return {name: _missing(taken, epoch) for name, epoch in epochs.items() if epoch is not None}
     finally:
         taken.close()
+
+
+def _missing(taken: AccountWriter, epoch: Epoch) -> list[LedgerEntry]:
+    """Entries of what is not archived: others stand for messages in parts that the server still does not give whole."""
+    held = taken.archived(epoch)
+    return [entry for entry in taken.ledger(epoch) if entry.uid not in held]

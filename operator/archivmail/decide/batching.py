@@ -28,9 +28,13 @@ class SizeEstimate:
         return self.octets // self.messages if self.messages else FIRST_GUESS_BYTES
 
 
-def next_batch(left: UidSet, estimate: SizeEstimate) -> UidSet:
-    """The lowest UIDs of `left`: at most 200, and about 8 MiB by the sizes seen so far, but at least one."""
-    count = max(1, min(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES // max(1, estimate.mean)))
+def next_batch(left: UidSet, estimate: SizeEstimate, most: int = MAX_BATCH_MESSAGES) -> UidSet:
+    """The lowest UIDs of `left`: at most 200, and about 8 MiB by the sizes seen so far, but at least one.
+
+    `most` is less than 200 for a server that complained; then the octets are less, too.
+    """
+    octets = MAX_BATCH_BYTES * most // MAX_BATCH_MESSAGES
+    count = max(1, min(most, octets // max(1, estimate.mean)))
     return left.first(count)
 
 

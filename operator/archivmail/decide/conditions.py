@@ -14,7 +14,9 @@ from archivmail.model.status import Condition, ConditionStatus, ConditionType
 
 READY_FALSE_AFTER = 3
 MAX_MESSAGE = 1024
+MAX_ALERTS = 3
 ORDER = tuple(ConditionType)
+WAITING_REASONS = frozenset({Reason.QUOTA_EXCEEDED})  # it takes hours, so nobody should wonder
 SECRET_REASONS = frozenset({Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING})
 
 
@@ -80,8 +82,12 @@ class Verdict:
     cleared: tuple[ConditionType, ...] = ()
 
 
-def after_failure(failure: Failure, *, failures: int, previous: Iterable[Condition]) -> Verdict:
-    """The session failed, or never began."""
+def after_failure(
+    failure: Failure, *, failures: int, previous: Iterable[Condition], next_at: datetime | None = None
+) -> Verdict:
+    """The session failed, or never began. `next_at` is named where the server asked for the wait."""
+    if next_at is not None and failure.retry_after is not None:
+        failure = replace(failure, text=f"{failure.text}. The next try is at {next_at:%Y-%m-%dT%H:%M:%SZ}")
     is_reconciling = any(each.type is ConditionType.RECONCILING for each in previous)
     not_ready = Claim(ConditionType.READY, ConditionStatus.FALSE, failure.reason, failure.text)
     retrying = Claim(ConditionType.RECONCILING, ConditionStatus.TRUE, Reason.PROGRESSING_WITH_RETRY, failure.text)
@@ -92,7 +98,7 @@ def after_failure(failure: Failure, *, failures: int, previous: Iterable[Conditi
         stalled = Claim(ConditionType.STALLED, ConditionStatus.TRUE, failure.reason, failure.text)
         return Verdict((not_ready, stalled), (ConditionType.RECONCILING,))
     claims = [retrying] if is_reconciling else []
-    if failures >= READY_FALSE_AFTER:
+    if failures >= READY_FALSE_AFTER or failure.reason in WAITING_REASONS:
         claims.append(not_ready)
     return Verdict(tuple(claims), (ConditionType.STALLED,))
 
@@ -170,7 +176,9 @@ def completeness(outcome: AccountOutcome) -> Claim | None:
 
 
 def _summary(outcome: AccountOutcome) -> str:
-    return f"Archived {_counted(outcome.added, 'new message')} from {_counted(outcome.selected, 'folder')}."
+    text = f"Archived {_counted(outcome.added, 'new message')} from {_counted(outcome.selected, 'folder')}."
+    # RFC 9051 §7.1: an ALERT must be shown to people.
+    return " ".join((text, *(f"The server asks to show this: {alert}" for alert in outcome.alerts[:MAX_ALERTS])))
 
 
 def _names(names: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Which Events a change of status is worth: transitions only, except that every UIDVALIDITY reset is told."""
 
+from archivmail.decide.conditions import MAX_ALERTS
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.outcome import AccountOutcome, FolderOutcome
 from archivmail.model.reasons import Reason
@@ -13,6 +14,7 @@ def notices(before: AccountStatus, after: AccountStatus, outcome: AccountOutcome
     """Events for one step from `before` to `after`."""
     told = [_reset(folder) for folder in (outcome.folders if outcome else ()) if folder.reset_from is not None]
     told = told[:MAX_RESETS]
+    told += _alerts(before, outcome) if outcome else []
     told += _ready(before.condition(ConditionType.READY), after.condition(ConditionType.READY))
     told += _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
     for kind in WARN_WHILE_TRUE:
@@ -28,6 +30,14 @@ def _reset(folder: FolderOutcome) -> Notice:
         "every message was compared again by content, nothing archived was removed."
     )
     return Notice(Severity.WARNING, Reason.UID_VALIDITY_CHANGED, text)
+
+
+def _alerts(before: AccountStatus, outcome: AccountOutcome) -> list[Notice]:
+    """What the server wants people to see, once: it stays in the message of Ready while the server repeats it."""
+    shown = " ".join(condition.message for condition in before.conditions)
+    fresh = [alert for alert in outcome.alerts if alert not in shown]
+    texts = [f"The server asks to show this: {alert}" for alert in fresh[:MAX_ALERTS]]
+    return [Notice(Severity.WARNING, Reason.SERVER_ALERT, text) for text in texts]
 
 
 def _ready(before: Condition | None, after: Condition | None) -> list[Notice]:

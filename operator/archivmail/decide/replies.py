@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 LONGEST_HINT = timedelta(days=1)
-QUOTA_PAUSE = timedelta(hours=1)  # Gmail's daily quotas end after up to 24 h; looking in hourly costs one login
+QUOTA_PAUSE = timedelta(hours=1)  # Gmail's daily quotas (2500 MB) end after up to 24 h; looking in costs one login
 CROWDED_PAUSE = timedelta(minutes=1)  # the other connections are mostly those of other runs
 
 
@@ -18,7 +18,9 @@ class Meaning(StrEnum):
     """Who or what must change before it works."""
 
     BUSY = "busy"
-    """Throttled or over quota: come back later."""
+    """Asked for too much in a while: slow down, come back later, and ask for less at once."""
+    QUOTA = "quota"
+    """What the account may use in a day is used up: nothing helps but to wait for hours."""
     CROWDED = "crowded"
     """Too many connections are open already."""
     PASSING = "passing"
@@ -50,7 +52,7 @@ CODES: dict[str, Reading] = {
     "SERVERBUG": Reading(Meaning.PASSING),
     "LIMIT": Reading(Meaning.BUSY, timedelta(minutes=15)),
     "THROTTLED": Reading(Meaning.BUSY, timedelta(minutes=15)),
-    "OVERQUOTA": Reading(Meaning.BUSY, QUOTA_PAUSE),
+    "OVERQUOTA": Reading(Meaning.QUOTA, QUOTA_PAUSE),
     "AUTHENTICATIONFAILED": Reading(Meaning.CREDENTIALS),
     "AUTHORIZATIONFAILED": Reading(Meaning.CREDENTIALS),
     "EXPIRED": Reading(Meaning.CREDENTIALS),
@@ -74,7 +76,8 @@ _STRONGER_THAN_CODES: tuple[tuple[re.Pattern[str], Reading], ...] = (
     (re.compile(r"too many (\w+ )?(connections|sessions|logins)|maximum number of connections|connection limit"
                 r"|connections? (limit )?exceeded", re.IGNORECASE),
      Reading(Meaning.CROWDED, CROWDED_PAUSE)),
-    (re.compile(r"bandwidth limits|command or bandwidth", re.IGNORECASE), Reading(Meaning.BUSY, QUOTA_PAUSE)),
+    (re.compile(r"bandwidth limits?|command or bandwidth|(daily|download) (quota|limit)|quota exceeded", re.IGNORECASE),
+     Reading(Meaning.QUOTA, QUOTA_PAUSE)),
     (re.compile(r"rate limit|request is throttled|server (is )?(too )?busy", re.IGNORECASE),
      Reading(Meaning.BUSY, timedelta(minutes=15))),
     # Exchange takes a wrong password and tells at the first command (trap 91).
@@ -82,7 +85,7 @@ _STRONGER_THAN_CODES: tuple[tuple[re.Pattern[str], Reading], ...] = (
 )  # fmt: skip
 
 _WORDS: tuple[tuple[re.Pattern[str], Reading], ...] = (
-    (re.compile(r"session expired, please login again", re.IGNORECASE), Reading(Meaning.BUSY, QUOTA_PAUSE)),
+    (re.compile(r"session expired, please login again", re.IGNORECASE), Reading(Meaning.QUOTA, QUOTA_PAUSE)),
     (re.compile(r"accesstokenexpired|session invalidated", re.IGNORECASE), Reading(Meaning.PASSING)),
     (re.compile(r"imap (access|service)?\s*(is )?(disabled|not enabled|not allowed)|not enabled for imap",
                 re.IGNORECASE), Reading(Meaning.UNSUITABLE)),

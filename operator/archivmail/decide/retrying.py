@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from archivmail.decide.replies import QUOTA_PAUSE
 from archivmail.model.folder import LedgerEntry
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
@@ -11,6 +12,7 @@ QUICK_RETRIES = (timedelta(seconds=1), timedelta(seconds=60), timedelta(seconds=
 QUARANTINE_RETRY = timedelta(days=1)
 REFUSED_CREDENTIALS_RETRY = timedelta(hours=6)  # servers lock accounts out after a few wrong passwords
 NEEDS_USER_RETRY = timedelta(hours=1)  # a certificate may be renewed without anybody touching the resource
+QUOTA_LONGEST = timedelta(hours=6)  # quotas of a day come back piece by piece
 RUN_IN_PROGRESS_RETRY = timedelta(seconds=15)
 JITTER = 0.05
 MAX_ERROR_TEXT = 300
@@ -62,6 +64,8 @@ def _delay(failure: Failure, failures: int, interval: timedelta) -> timedelta | 
         return None  # at the login it is a token endpoint that says so, and it may change its mind
     if failure.needs_user and failure.reason not in {Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING}:
         return max(interval, NEEDS_USER_RETRY)
+    if failure.reason is Reason.QUOTA_EXCEEDED:
+        return min(QUOTA_LONGEST, QUOTA_PAUSE * (1 << min(failures - 1, 8)))
     if failures <= len(QUICK_RETRIES):
         return QUICK_RETRIES[failures - 1]
     return interval if interval > timedelta(0) else None

@@ -84,10 +84,15 @@ def finish(
         consecutive_failures=_failures(previous, outcome),
         last_sync_time=outcome.ended_at if outcome.result is Result.SUCCEEDED else previous.last_sync_time,
     )
+    next_time = _next_time(status, outcome, spec, now, jitter)
     verdicts = [conditions.of_folders(outcome)]
     if outcome.failure is not None and not is_interrupted:
         failures = status.consecutive_failures
-        verdicts.append(conditions.after_failure(outcome.failure, failures=failures, previous=previous.conditions))
+        verdicts.append(
+            conditions.after_failure(
+                outcome.failure, failures=failures, previous=previous.conditions, next_at=next_time
+            )
+        )
     elif not is_interrupted:
         verdicts.append(conditions.after_session(outcome))
     complete = conditions.completeness(outcome)
@@ -96,7 +101,7 @@ def finish(
     kept = conditions.observed(previous.conditions, generation)
     return replace(
         status,
-        next_sync_time=_next_time(status, outcome, spec, now, jitter),
+        next_sync_time=next_time,
         conditions=conditions.merge(kept, claims, cleared=cleared, generation=generation, now=now),
     )
 

@@ -17,8 +17,8 @@ class Connector:
 
     permits: Permits
     tokens: Tokens = field(default_factory=Tokens)
-    limits: Limits = Limits()  # noqa: RUF009 - frozen
     manners: Manners = field(default_factory=Manners)
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
 
     def __call__(
         self,

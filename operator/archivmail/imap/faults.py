@@ -20,7 +20,7 @@ from archivmail.model.errors import (
 )
 from archivmail.model.reasons import Reason
 
-NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY, Meaning.CROWDED})
+NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY, Meaning.QUOTA, Meaning.CROWDED})
 
 
 class Faults:
@@ -86,6 +86,13 @@ class Faults:
             case Meaning.BUSY:
                 return ServerBusy(
                     f"the server asks to come back later: {said}; it is tried again by itself",
+                    retry_after=reading.retry_after,
+                )
+            case Meaning.QUOTA:
+                return ServerBusy(
+                    f"the account has used up what the server allows in a day: {said}; what is archived is kept, "
+                    "and the rest follows by itself",
+                    reason=Reason.QUOTA_EXCEEDED,
                     retry_after=reading.retry_after,
                 )
             case Meaning.CROWDED:

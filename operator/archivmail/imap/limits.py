@@ -37,12 +37,14 @@ class Limits:
     """Flags, dates and ids of messages whose octets are still to come, in one command."""
     answers: int = 2_000_000
     """Untagged responses to one command, besides those that were asked for."""
+    bads: int = 100
+    """BAD answers in one session: more than it takes to find a message that is refused so, and no loop."""
     command_chars: int = 1000  # RFC 2683 §3.2.1.5
     search_window: int = 50_000
     """Messages looked at by one SEARCH in a folder with more than these."""
     folders: int = 100_000
     name_bytes: int = 8192
-    status_depth: int = 8
+    status_depth: int = 50
     """STATUS commands on the way at once."""
     spool_folder: str | None = None
     """Where large messages are spooled; None is the system's temporary folder."""

@@ -1,6 +1,6 @@
 """Every folder of an account, and what STATUS says of it (RFC 9051 §6.3.9, §6.3.11, RFC 5819, RFC 2342)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from archivmail.imap import names, replies
 from archivmail.imap.dialogue import Dialogue
@@ -12,50 +12,62 @@ from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidValidity
 
 _STATUS_ITEMS = b"(MESSAGES UIDNEXT UIDVALIDITY)"
-_MANY = 8  # from this many folders on, LIST-STATUS is cheaper than a STATUS for each
+_USES = b" RETURN (SPECIAL-USE)"
+_STATUS = b" RETURN (STATUS " + _STATUS_ITEMS + b")"
+_USES_AND_STATUS = b" RETURN (SPECIAL-USE STATUS " + _STATUS_ITEMS + b")"
+_CAPABILITIES = {_USES: ("SPECIAL-USE",), _STATUS: ("LIST-STATUS",), _USES_AND_STATUS: ("LIST-STATUS",)}
+"""What to do without when the server does not understand the options."""
 
 
 class Listing:
     """LIST and STATUS on one dialogue."""
 
-    def __init__(self, dialogue: Dialogue, faults: Faults, limits: Limits, capabilities: frozenset[str]) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        faults: Faults,
+        limits: Limits,
+        capabilities: frozenset[str],
+        *,
+        avoid: Callable[..., None],
+    ) -> None:
         self._dialogue = dialogue
         self._faults = faults
         self._limits = limits
         self._capabilities = capabilities
+        self._avoid = avoid
+        self._told: dict[FolderName, Snapshot] | None = None
+        """What LIST told of every folder, for the next question about them."""
 
     def folders(self) -> list[Folder]:
         """Each folder of one's own namespaces once, in the server's order. Others' folders are left out (trap 61)."""
         spaces = self._namespaces()
         found: dict[FolderName, Folder] = {}
-        for pattern in _patterns(spaces):
-            for folder in self._list(pattern):
-                if not _is_foreign(folder.name, spaces):
-                    found.setdefault(folder.name, folder)
+        for folder in self._list(spaces):
+            if not _is_foreign(folder.name, spaces):
+                found.setdefault(folder.name, folder)
         return list(found.values())
 
     def status(self, folders: Iterable[Folder], opened: FolderName | None) -> dict[FolderName, Snapshot]:
         """Snapshots of those folders for which the server gives all that is needed (trap 26).
 
-        The opened folder is left out: STATUS of it may be stale.
+        The opened folder is left out: STATUS of it may be stale. What LIST told is taken once, and then asked anew.
         """
-        wanted = {folder.name: folder for folder in folders if folder.name != opened}
+        wanted = {folder.name for folder in folders if folder.name != opened}
+        told, self._told = self._told, None
+        if told is not None:
+            return {name: snapshot for name, snapshot in told.items() if name in wanted}
         found: dict[FolderName, Snapshot] = {}
 
         def hear(response: Status | Data) -> None:
             if isinstance(response, Data) and response.word == b"STATUS":
-                self._keep(response, wanted, found)
+                self._keep(response, found)
 
-        if "LIST-STATUS" in self._capabilities and len(wanted) >= _MANY:
-            answer = self._dialogue.run(b'LIST "" "*" RETURN (STATUS ' + _STATUS_ITEMS + b")", hear)
-            if answer.is_ok:
-                return found
-            self._raise_if_over(answer)
-        quoted = (names.quoted(name) for name in wanted if name not in found)
+        quoted = (names.quoted(name) for name in wanted)
         commands = [b"STATUS %b %b" % (name, _STATUS_ITEMS) for name in quoted if name is not None]
         for answer in self._dialogue.run_all(commands, hear, depth=self._limits.status_depth):
             self._raise_if_over(answer)
-        return found
+        return {name: snapshot for name, snapshot in found.items() if name in wanted}
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -71,23 +83,40 @@ class Listing:
         self._raise_if_over(self._dialogue.run(b"NAMESPACE", hear))
         return heard[-1] if heard else Namespaces()
 
-    def _list(self, pattern: bytes) -> list[Folder]:
-        command = b'LIST "" ' + pattern
+    def _list(self, spaces: Namespaces) -> list[Folder]:
+        """Ask in the richest way that the server offers, and in a plainer one when it refuses that."""
+        for options in self._options(spaces):
+            folders, told, answers = self._answers(_patterns(spaces), options)
+            refusals = [answer for answer in answers if not answer.is_ok]
+            if not refusals:
+                self._told = told if b"STATUS" in options else None
+                return folders
+            if not options:
+                raise self._faults.listing_refused(refusals[0])
+            self._raise_if_over(refusals[0])
+            if refusals[0].word == "BAD":
+                self._avoid(*_CAPABILITIES[options])
+        return []
+
+    def _options(self, spaces: Namespaces) -> list[bytes]:
+        options = []
+        # RFC 5819: one round trip for all. But where others' folders are listed too, nobody should look into them.
+        if "LIST-STATUS" in self._capabilities and not spaces.foreign:
+            options += [_USES_AND_STATUS] if "SPECIAL-USE" in self._capabilities else [_STATUS]
         # RFC 6154 §2: without RETURN a server may keep the special uses to itself.
         if {"SPECIAL-USE", "LIST-EXTENDED"} <= self._capabilities:
-            folders, answer = self._answers_to(command + b" RETURN (SPECIAL-USE)")
-            if answer.is_ok:
-                return folders
-            self._raise_if_over(answer)
-        folders, answer = self._answers_to(command)
-        if not answer.is_ok:
-            raise self._faults.listing_refused(answer)
-        return folders
+            options.append(_USES)
+        return [*options, b""]
 
-    def _answers_to(self, command: bytes) -> tuple[list[Folder], Status]:
+    def _answers(
+        self, patterns: list[bytes], options: bytes
+    ) -> tuple[list[Folder], dict[FolderName, Snapshot], list[Status]]:
         folders: list[Folder] = []
+        told: dict[FolderName, Snapshot] = {}
 
         def hear(response: Status | Data) -> None:
+            if isinstance(response, Data) and response.word == b"STATUS":
+                self._keep(response, told)
             if not isinstance(response, Data) or response.word != b"LIST":
                 return
             folder = _folder(response)
@@ -100,15 +129,16 @@ class Listing:
                 )
             folders.append(folder)
 
-        return folders, self._dialogue.run(command, hear)
+        commands = [b'LIST "" ' + pattern + options for pattern in patterns]
+        return folders, told, self._dialogue.run_all(commands, hear, depth=len(commands))
 
-    def _keep(self, response: Data, wanted: dict[FolderName, Folder], found: dict[FolderName, Snapshot]) -> None:
+    def _keep(self, response: Data, found: dict[FolderName, Snapshot]) -> None:
         told = replies.folder_status(response.values or words(response.text))
         if told is None:
             return
         name = FolderName(b"INBOX" if told[0].upper() == b"INBOX" else told[0])
         snapshot = snapshot_of(told[1], self._capabilities)
-        if name in wanted and snapshot is not None:
+        if snapshot is not None and len(found) < self._limits.folders:
             found[name] = snapshot
 
     def _raise_if_over(self, answer: Status) -> None:

@@ -1,7 +1,9 @@
 """The folder that is open: EXAMINE, what the server says of it since, and its UIDs (RFC 9051 §6.3.3, §6.4.4)."""
 
 import itertools
+from collections.abc import Callable
 
+from archivmail.decide.limited import announced_limit
 from archivmail.imap import names, replies
 from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
 from archivmail.imap.faults import Faults, violation
@@ -13,6 +15,7 @@ from archivmail.model.errors import ConnectionLost, FolderRefused
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
 
+_EXTENDED_SEARCH = frozenset({"ESEARCH", "IMAP4REV2"})
 _LIMITED_CODES = frozenset({"MESSAGELIMIT", "UIDREQUIRED"})
 _TOO_MANY = "listed far more messages than the folder holds"
 _MORE_THAN_COUNTED = 1_000_000  # a folder grows while it is read; by that much in a moment it does not
@@ -21,7 +24,16 @@ _MORE_THAN_COUNTED = 1_000_000  # a folder grows while it is read; by that much 
 class Opened:
     """Opens folders one after the other on one dialogue and keeps what the server tells of the one that is open."""
 
-    def __init__(self, dialogue: Dialogue, faults: Faults, limits: Limits, capabilities: frozenset[str]) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        faults: Faults,
+        limits: Limits,
+        capabilities: frozenset[str],
+        *,
+        avoid: Callable[..., None],
+    ) -> None:
+        self._avoid = avoid
         self.name: FolderName | None = None
         self._dialogue = dialogue
         self._faults = faults
@@ -114,19 +126,26 @@ class Opened:
 
     def _searched(self) -> UidSet | None:
         """None when the server refuses to search."""
-        ways = [b"UID SEARCH RETURN (ALL) ", b"UID SEARCH "]
-        if not self._capabilities & {"ESEARCH", "IMAP4REV2"}:
-            del ways[0]
         windows = self._windows()
-        for way in ways:
-            results = [self._search(way + window) for window in windows]
-            if None not in results:
-                return UidSet([pair for result in results for pair in result or ()])
-        return None
+        if self._capabilities & _EXTENDED_SEARCH:
+            found = self._search_all(b"UID SEARCH RETURN (ALL) ", windows)
+            if found is not None:
+                return found
+            self._capabilities -= _EXTENDED_SEARCH  # not again in this session
+        return self._search_all(b"UID SEARCH ", windows)
+
+    def _search_all(self, way: bytes, windows: list[bytes]) -> UidSet | None:
+        ranges: list[tuple[int, int]] = []
+        for window in windows:
+            found = self._search(way + window)
+            if found is None:
+                return None
+            ranges += found
+        return UidSet(ranges)
 
     def _windows(self) -> list[bytes]:
         """Search keys that together match every message, each some 50,000 of them."""
-        step = self._limits.search_window
+        step = min(self._limits.search_window, announced_limit(self._capabilities) or MAX_UID)
         if self._messages <= step:
             return [b"ALL"]
         # Sequence numbers serve only to find where to cut: any cuts are right, as the ranges leave nothing out.
@@ -167,6 +186,8 @@ class Opened:
         error = self._faults.whole_session(answer)
         if error is not None:
             raise error
+        if answer.word == "BAD" and b" RETURN " in command:
+            self._avoid(*_EXTENDED_SEARCH)
         return None
 
     def _fetched(self, searched: UidSet | None) -> UidSet:
@@ -178,8 +199,10 @@ class Opened:
                 if uid is not None:
                     uids.add(uid)
 
-        if searched is None or self._messages:
-            answer = self._dialogue.run(b"UID FETCH 1:* (UID)", hear)
+        windows = self._windows() if searched is None or self._messages else []
+        for window in windows:
+            uids_of = b"1:*" if window == b"ALL" else window.removeprefix(b"UID ")
+            answer = self._dialogue.run(b"UID FETCH %b (UID)" % uids_of, hear)
             # RFC 3501 lets a server answer NO or BAD to 1:* in an empty folder.
             if not answer.is_ok and searched is None and self._messages:
                 raise self._faults.folder_refused(answer, "list the messages of the folder")

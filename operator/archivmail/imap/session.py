@@ -8,6 +8,7 @@ import imaplib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from archivmail.decide.limited import view_limits
 from archivmail.imap import tls
 from archivmail.imap.dialogue import Dialogue
 from archivmail.imap.excerpts import Excerpts
@@ -47,27 +48,21 @@ def connect(
 
     Raises CredentialsRefused, SecretMissing, TlsRefused, ServerUnsuitable, ConnectionLost, ServerBusy, ServerViolation
     and Aborted; for OAuth also SpecInvalid and SessionExpired. `tokens` gives access tokens; without it the one in the
-    credentials is used. `permit` is given back when the session ends or does not begin.
+    credentials is used. `permit` is given back when the session ends or does not begin; `manners` is what is
+    known of servers, and learns.
     """
-    tokens = tokens or HeldToken(credentials)
+    tokens, manners = tokens or HeldToken(credentials), manners or Manners()
+    origin = Origin(endpoint.host, endpoint.port, credentials.username)
     faults = Faults(Excerpts(credentials))
     heard: list[Status] = []
-    with _released_on_failure(permit):
+    with _told_on_failure(permit, manners, origin):
         client = _greeted(endpoint, limits, faults, should_stop, heard)
         try:
             _encrypt(client, endpoint)
+            client.wire.offered = None  # RFC 9051 §6.1.1: it changes with the login (trap 78)
             if client.wire.state != "AUTH":  # PREAUTH needs no login
                 log_in(client, credentials, tokens)
-            return Session(
-                client,
-                endpoint,
-                credentials,
-                limits,
-                faults,
-                tokens=tokens,
-                permit=permit,
-                manners=manners or Manners(),
-            )
+            return Session(client, endpoint, credentials, limits, faults, tokens=tokens, permit=permit, manners=manners)
         except BaseException as error:
             client.wire.shutdown()
             if isinstance(error, SessionExpired):
@@ -76,11 +71,13 @@ def connect(
 
 
 @contextmanager
-def _released_on_failure(permit: Permit | None) -> Iterator[None]:
-    """A session that does not begin or breaks needs no permit; one that is too many is told to the others."""
+def _told_on_failure(permit: Permit | None, manners: Manners, origin: Origin) -> Iterator[None]:
+    """A session that does not begin or breaks needs no permit; what it was too much for, the next one is told."""
     try:
         yield
     except BaseException as error:
+        if isinstance(error, ServerBusy) and error.reason is Reason.SERVER_BUSY and error.retry_after is not None:
+            manners.slow_down(origin)
         if permit is not None:
             if isinstance(error, ServerBusy) and error.reason is Reason.TOO_MANY_CONNECTIONS:
                 permit.complain(error.text)
@@ -131,7 +128,7 @@ class Session:
         faults: Faults,
         *,
         tokens: TokenSource,
-        permit: Permit | None = None,
+        permit: Permit | None,
         manners: Manners,
     ) -> None:
         self._origin = Origin(endpoint.host, endpoint.port, credentials.username)
@@ -139,6 +136,8 @@ class Session:
         self._faults = faults
         self._tokens = tokens
         self._permit = permit
+        self._manners = manners
+        self._bads = 0
         self._stream = client.wire.stream
         self._alerts: dict[str, None] = {}
         self._is_usable = True
@@ -146,11 +145,11 @@ class Session:
             self._keep_alert(said)
         self._dialogue = Dialogue(self._stream, faults, limits, self._listen)
         self._opened: Opened | None = None
-        # RFC 9051 §6.1.1: what a server can do changes with the login, and not every server says so (traps 77, 78).
-        self.capabilities = self._asked_capabilities()
+        offered = _told(client.wire.offered) or self._asked_capabilities()
+        self.capabilities = manners.useful(self._origin, offered)
         parts = (self._dialogue, faults, limits, self.capabilities)
-        self._listing = Listing(*parts)
-        self._opened = Opened(*parts)
+        self._listing = Listing(*parts, avoid=self._avoid)
+        self._opened = Opened(*parts, avoid=self._avoid)
         self._fetching = Fetching(*parts)
         self._fallback = Fallback(self._dialogue, faults, limits, id_item(self.capabilities))
         greeting = client.wire.heard[0].text if client.wire.heard else ""
@@ -170,6 +169,16 @@ class Session:
     def alerts(self) -> tuple[str, ...]:
         """[ALERT] texts, each once, at most 10, cleaned."""
         return tuple(self._alerts)
+
+    @property
+    def most_messages(self) -> int:
+        """How many messages one `fetch` should ask for."""
+        return self._manners.most_messages(self._origin)
+
+    @property
+    def view_limits(self) -> frozenset[int]:
+        """Sizes at which the server may stop showing the messages of a folder."""
+        return view_limits(self._origin.host, self.capabilities)
 
     @property
     def received_bytes(self) -> int:
@@ -244,8 +253,11 @@ class Session:
             self._stream.close()
             if isinstance(error, SessionExpired):
                 self._tokens.discard()
-            with _released_on_failure(self._permit):
+            with _told_on_failure(self._permit, self._manners, self._origin):
                 raise
+
+    def _avoid(self, *capabilities: str) -> None:
+        self._manners.avoid(self._origin, frozenset(capabilities))
 
     def _asked_capabilities(self) -> frozenset[str]:
         found: set[str] = set()
@@ -263,6 +275,9 @@ class Session:
     def _listen(self, response: Status | Data) -> None:
         if isinstance(response, Status):
             self._keep_alert(response)
+            self._bads += response.word == "BAD"
+            if self._bads > self._limits.bads:
+                raise violation(f"answered more than {self._limits.bads} commands with BAD")
         if self._opened is not None:
             self._opened.listen(response)
 
@@ -271,3 +286,12 @@ class Session:
             text = self._faults.excerpt(said.text)
             if text:
                 self._alerts[text] = None
+
+
+def _told(offered: bytes | None) -> frozenset[str]:
+    """What the server said at the login that it can do; empty when it is better asked again.
+
+    iCloud's proxy edits what follows the capabilities; there they are asked for all the same, as mbsync does (trap 77).
+    """
+    told = frozenset((offered or b"").decode("ascii", "replace").upper().split())
+    return frozenset() if "XAPPLEPUSHSERVICE" in told else told

@@ -40,6 +40,8 @@ class Wire(imaplib.IMAP4):
         """Every status response so far."""
         self.tagged: Status | None = None
         """The answer to the last command, once it is there."""
+        self.offered: bytes | None = None
+        """What the server last said it can do, until somebody forgets it."""
         self._login_bytes = 0
         super().__init__(endpoint.host, endpoint.port)
 
@@ -136,9 +138,11 @@ class Wire(imaplib.IMAP4):
     def _hear(self, line: bytes) -> None:
         if line.startswith(b"*"):
             found = untagged(line)
-            if found and found[0] is None and found[1] in STATUS_WORDS:
+            if found and found[0] is None and found[1] == b"CAPABILITY":
+                self.offered = found[2]
+            elif found and found[0] is None and found[1] in STATUS_WORDS:
                 said = status(found[1], found[2])
-                self.heard.append(said)
+                self._keep(said)
                 if said.word == "BYE":
                     raise self.faults.ended(said)
             return
@@ -146,7 +150,12 @@ class Wire(imaplib.IMAP4):
         word, _, rest = rest.partition(b" ")
         if word in STATUS_WORDS and not line.startswith(b"+"):
             self.tagged = status(word, rest)
-            self.heard.append(self.tagged)
+            self._keep(self.tagged)
+
+    def _keep(self, said: Status) -> None:
+        self.heard.append(said)
+        if said.code == "CAPABILITY":
+            self.offered = said.argument
 
     def _shake_hands(self, context: ssl.SSLContext) -> None:
         endpoint = self.endpoint

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     # time may help
     CONNECTION_FAILED = "ConnectionFailed"
     SERVER_BUSY = "ServerBusy"
+    QUOTA_EXCEEDED = "QuotaExceeded"
     TOO_MANY_CONNECTIONS = "TooManyConnections"
     SERVER_VIOLATION = "ServerViolation"
     ARCHIVE_UNAVAILABLE = "ArchiveUnavailable"
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     NEVER_SYNCED = "NeverSynced"
     UID_VALIDITY_CHANGED = "UIDValidityChanged"
     UID_VALIDITY_UNKNOWN = "UIDValidityUnknown"
+    SERVER_ALERT = "ServerAlert"
     # the archive itself
     ARCHIVE_DAMAGED = "ArchiveDamaged"
     INTERNAL_ERROR = "InternalError"

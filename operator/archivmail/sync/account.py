@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from archivmail.decide.fetching import UpToDate
+from archivmail.decide.limited import limit_in_force
 from archivmail.decide.selection import Selection, select, unmatched
 from archivmail.model.account import AccountRef, AccountSpec, Credentials, Endpoint
 from archivmail.model.errors import (
@@ -142,7 +143,8 @@ class _Run:
             self._stage = "status"
             snapshots = server.status(self._selection.selected)
             self._stage = "fetch"
-            around = Surroundings(server, archive, self._watcher, self._clock, self._tally)
+            view_limit = limit_in_force(server.view_limits, (each.messages for each in snapshots.values()))
+            around = Surroundings(server, archive, self._watcher, self._clock, self._tally, view_limit)
             for folder in self._selection.selected:
                 if folder.name not in self._finished:
                     self._visit(folder, snapshots.get(folder.name), around)
@@ -167,7 +169,9 @@ class _Run:
     def _visit(self, folder: Folder, snapshot: Snapshot | None, around: Surroundings) -> None:
         if self._is_over():
             raise Aborted("the run was told to stop")
-        step = planned(folder, snapshot, around, is_forced=self._job.forced) if snapshot is not None else None
+        step = None
+        if snapshot is not None:
+            step = planned(folder, around.viewed(snapshot), around, is_forced=self._job.forced)
         if isinstance(step, UpToDate):  # STATUS alone shows that nothing can have changed: no EXAMINE
             self._passed[folder.name] = outcome_of_state(folder, step.state)
         else:

@@ -18,6 +18,8 @@ class Batches:
     left: UidSet
     """Not asked for yet."""
     estimate: Callable[[], SizeEstimate]
+    most: int
+    """How many messages one command may ask for; fewer once the server did not understand so many (trap 49)."""
     under_way: list[UidSet] = field(default_factory=list)
     """The server was asked for them and is not through with them; the oldest first."""
     absent: UidSet = UidSet()  # noqa: RUF009 - immutable
@@ -40,8 +42,7 @@ class Batches:
     def asked_for(self) -> Iterator[UidSet]:
         """What there is to ask for at present; a refusal may bring more once this has ended."""
         while self.has_more and not self.is_hopeless:
-            batch = self._halves.popleft() if self._halves else next_batch(self.left, self.estimate())
-            self.left -= batch
+            batch = self._next()
             self.under_way.append(batch)
             yield batch
 
@@ -56,4 +57,17 @@ class Batches:
             self.refusals += 1
             self.refused.append((undelivered.highest, refusal))
         elif undelivered:
+            if refusal.is_bad:
+                self.most = min(self.most, max(1, len(batch) // 2))
             self._halves.extendleft(reversed(halves(undelivered)))
+
+    def _next(self) -> UidSet:
+        if not self._halves:
+            batch = next_batch(self.left, self.estimate(), self.most)
+            self.left -= batch
+            return batch
+        half = self._halves.popleft()
+        batch = half.first(self.most)
+        if len(batch) < len(half):
+            self._halves.appendleft(half - batch)
+        return batch

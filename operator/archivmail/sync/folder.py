@@ -58,7 +58,7 @@ class FolderPass:
         Whatever ends it, what was listed and archived until then is in the folder's state at the next checkpoint.
         """
         self.known_epoch = self.around.archive.latest_epoch(self.folder.name)
-        self.snapshot = self.around.server.examine(self.folder)
+        self.snapshot = self.around.viewed(self.around.server.examine(self.folder))
         match planned(self.folder, self.snapshot, self.around, is_forced=self.is_forced):
             case UpToDate(state):
                 return outcome_of_state(self.folder, state)
@@ -114,7 +114,7 @@ class FolderPass:
         return listed
 
     def _looked_again(self, before: Snapshot) -> Snapshot:
-        after = self.snapshot = self.around.server.examine(self.folder)
+        after = self.snapshot = self.around.viewed(self.around.server.examine(self.folder))
         if after.uid_validity != before.uid_validity:  # the epoch was chosen for the UIDVALIDITY before
             raise ConnectionLost(
                 "the server renumbered the folder while it was being read; the next try starts it over"

@@ -5,14 +5,14 @@ could not get is never passed over: it stands in the ledger, or simply stays mis
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archivmail.decide.assembling import EVERY_WAY, MAX_PROOFS_A_PASS, ways_after_refusal, ways_instead
-from archivmail.decide.batching import SizeEstimate, is_checkpoint_due
+from archivmail.decide.batching import MAX_BATCH_MESSAGES, SizeEstimate, is_checkpoint_due
 from archivmail.decide.retrying import ledger_entry
 from archivmail.decide.substitutes import MAX_SUBSTITUTE_BYTES, is_substitute
 from archivmail.model.errors import ConnectionLost, FolderRefused, NeedsTime, ServerViolation
-from archivmail.model.folder import Epoch, LedgerEntry
+from archivmail.model.folder import Epoch, LedgerEntry, Snapshot
 from archivmail.model.message import Body, FetchedMessage, Refused
 from archivmail.model.reasons import Reason
 from archivmail.model.uidset import Uid, UidSet
@@ -33,6 +33,12 @@ class Surroundings:
     watcher: Watcher
     clock: Clock
     tally: Tally
+    view_limit: int | None = None
+    """The size at which the server stops showing messages, as far as the sizes of its folders tell."""
+
+    def viewed(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, limited where the folder ends exactly at the limit (trap 31)."""
+        return replace(snapshot, limited=True) if snapshot.messages == self.view_limit else snapshot
 
 
 @dataclass(slots=True)
@@ -50,6 +56,8 @@ class Gathering:
     assembled: UidSet = UidSet()  # noqa: RUF009 - immutable
     """UIDs that are held, but only put together from parts."""
     added: int = 0
+    _most: int = MAX_BATCH_MESSAGES
+    """How many messages one command may ask for; fewer once the server did not understand so many."""
     _hopeless: int = 0
     """Messages in a row that could not be put together either."""
     _replaced: list[Uid] = field(default_factory=list)
@@ -81,10 +89,11 @@ class Gathering:
 
         Raises FolderRefused when the server refuses one message after the other, and the session's errors.
         """
-        batches = Batches(missing, lambda: self._estimate)
+        batches = Batches(missing, lambda: self._estimate, min(self._most, self.around.server.most_messages))
         while batches.has_more:
             self._fetch_batches(batches)
             self._see_to_refused(batches)
+        self._most = batches.most
         if batches.absent:
             self._look_again(batches.absent)
 

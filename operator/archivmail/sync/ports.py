@@ -29,6 +29,16 @@ class MailServer(Protocol):
         """[ALERT] texts seen so far, bounded."""
         ...
 
+    @property
+    def most_messages(self) -> int:
+        """How many messages one `fetch` should ask for at most: fewer after the server complained."""
+        ...
+
+    @property
+    def view_limits(self) -> frozenset[int]:
+        """Sizes of folders at which this server is known to stop showing messages."""
+        ...
+
     def folders(self) -> list[Folder]:
         """Every folder of the personal namespace (LIST), each once, in the order of the server."""
         ...
