@@ -13,6 +13,7 @@ from archivmail.archive.catalog.accounts import folder_of_epoch
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.lookups import Lookups
 from archivmail.archive.catalog.pending import Pending, commit
+from archivmail.archive.catalog.recall import Recall
 from archivmail.archive.packs.facts import Place
 from archivmail.archive.packs.names import PackNames
 from archivmail.archive.packs.paths import member_folder
@@ -23,7 +24,7 @@ from archivmail.model.errors import ArchiveUnavailable, ArchivmailError
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
 from archivmail.model.message import ContentId, FetchedMessage, Sighting, Stored
 from archivmail.model.notices import AuditEvent
-from archivmail.model.uidset import UidSet, UidValidity
+from archivmail.model.uidset import Uid, UidSet, UidValidity
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class AccountWriter:
         self._pending = Pending()
         self._pack: _OpenPack | None = None
         self._grounds: dict[int, _Ground] = {}
+        self._recall: Recall | None = None
         self._origin: Origin | None = None
 
     # --- what is there -----------------------------------------------------------------------------------------------
@@ -70,19 +72,18 @@ class AccountWriter:
     def folder_state(self, folder: FolderName) -> FolderState | None:
         if folder in self._pending.states:
             return self._pending.states[folder][1]
-        with self._database.reading() as connection:
-            found = passes.states(connection, self._account, folder)
-        return found[0][1] if found else None
+        return self._recalled.state(folder)
 
     def latest_epoch(self, folder: FolderName) -> Epoch | None:
-        with self._database.reading() as connection:
-            return passes.latest_epoch(connection, self._account, folder)
+        return self._recalled.latest_epoch(folder)
 
     def start_epoch(self, folder: Folder, origin: Origin, uid_validity: UidValidity) -> Epoch:
         self._origin = origin
         # Durable with the next checkpoint at the latest; until then nothing rests on it.
         with self._database.writing(is_durable=False) as connection:
-            return passes.start_epoch(connection, self._account, folder, origin, uid_validity)
+            epoch = passes.start_epoch(connection, self._account, folder, origin, uid_validity)
+        self._recalled.begun(epoch)
+        return epoch
 
     def archived(self, epoch: Epoch) -> UidSet:
         self._origin = epoch.origin
@@ -92,8 +93,10 @@ class AccountWriter:
         return self._lookups.assembled(epoch.id)
 
     def ledger(self, epoch: Epoch) -> list[LedgerEntry]:
-        with self._database.reading() as connection:
-            entries = {entry.uid: entry for entry in passes.entries(connection, epoch.id)}
+        entries: dict[Uid, LedgerEntry] = {}
+        if self._recalled.may_have_entries(epoch.id):
+            with self._database.reading() as connection:
+                entries = {entry.uid: entry for entry in passes.entries(connection, epoch.id)}
         forgotten = self._pending.forgotten(epoch.id)
         entries = {uid: entry for uid, entry in entries.items() if uid not in forgotten}
         entries |= self._pending.failed.get(epoch.id, {})
@@ -173,6 +176,7 @@ class AccountWriter:
         except BaseException:
             self._drop()
             raise
+        self._recalled.committed((state for _, state in self._pending.states.values()), self._pending.failed)
         self._pack, self._pending = None, Pending()
         return pack.size if pack else 0
 
@@ -181,6 +185,13 @@ class AccountWriter:
             self._drop()
         self._lookups.close()
         self._release()
+
+    @property
+    def _recalled(self) -> Recall:
+        if self._recall is None:
+            with self._database.reading() as connection:
+                self._recall = Recall(connection, self._account)
+        return self._recall
 
     def _keep_pack(self) -> recording.NewPack | None:
         if self._pack is None:

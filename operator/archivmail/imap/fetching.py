@@ -140,17 +140,17 @@ class Batch:
     def __init__(self, wanted: UidSet, deliver: Deliver, limits: Limits) -> None:
         self.empty: dict[Uid, Sighting] = {}
         """Messages that came with no octets at all."""
-        self._wanted = wanted
+        self._open = set(wanted)
+        """UIDs that are asked for and not handed over; a batch holds a few hundred."""
         self._deliver = deliver
         self._limits = limits
         self._pending: dict[Uid, _Pending] = {}
         self._waiting_bytes = 0
         self._facts_bytes = 0
-        self._done: set[Uid] = set()
 
     def wants(self, uid: Uid | None) -> bool:
         """Octets are worth reading when their UID is asked for, or not known yet."""
-        return uid is None or (uid in self._wanted and uid not in self._done)
+        return uid is None or uid in self._open
 
     def hear(self, response: Status | Data) -> None:
         told = _items(response)
@@ -158,7 +158,7 @@ class Batch:
             return
         body = body_of(told.pop(BODY, None))
         uid = replies.uid_of(told)
-        if uid is None or uid not in self._wanted or uid in self._done:
+        if uid is None or uid not in self._open:
             if body is not None:
                 body.close()
             return
@@ -179,7 +179,7 @@ class Batch:
 
     def take(self, sighting: Sighting, body: WireBody) -> None:
         """A message that came as a whole, of which nothing was told before."""
-        self._done.add(sighting.uid)
+        self._open.discard(sighting.uid)
         self._give(sighting, body)
 
     def has_heard_of(self, uid: Uid) -> bool:
@@ -212,7 +212,7 @@ class Batch:
         body = pending.body
         assert body is not None
         self._waiting_bytes -= body.size
-        self._done.add(uid)
+        self._open.discard(uid)
         self._give(replies.sighting(uid, pending.told), body)
 
     def _give(self, sighting: Sighting, body: WireBody) -> None:

@@ -1,6 +1,7 @@
 """What passes leave in the catalog: epochs, folder states and the ledger of failed UIDs."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, select
@@ -24,6 +25,21 @@ def latest_epoch(connection: Connection, account: int, folder: FolderName) -> Ep
     return None if row is None else _epoch(row, folder)
 
 
+def latest_epochs(connection: Connection, account: int) -> dict[FolderName, Epoch]:
+    """The newest epoch with a known UIDVALIDITY of every folder that has one."""
+    wanted = (
+        select(folders.c.name.label("raw"), epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number)
+        .join(folders, folders.c.id == epochs.c.folder_id)
+        .where(folders.c.account_id == account, epochs.c.uid_validity > 0)
+        .order_by(epochs.c.number)
+    )
+    found: dict[FolderName, Epoch] = {}
+    for raw, key, origin, uid_validity, number in connection.execute(wanted):
+        name = folder_name(raw)
+        found[name] = Epoch(key, name, _origin(origin), UidValidity(uid_validity), number)
+    return found
+
+
 def start_epoch(
     connection: Connection, account: int, folder: Folder, origin: Origin, uid_validity: UidValidity
 ) -> Epoch:
@@ -43,13 +59,18 @@ def start_epoch(
     return Epoch(key, folder.name, origin, uid_validity, number)
 
 
+@lru_cache(maxsize=64)  # the epochs of an account have one or two
+def _origin(text: str) -> Origin:
+    return Origin.parse(text)
+
+
 def _epochs(account: int, folder: FolderName) -> Select[int, str, int, int]:
     wanted = select(epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number)
     return wanted.join(folders).where(folders.c.account_id == account, folders.c.name == folder)
 
 
 def _epoch(row: Row[int, str, int, int], folder: FolderName) -> Epoch:
-    return Epoch(row.id, folder, Origin.parse(row.origin), UidValidity(row.uid_validity), row.number)
+    return Epoch(row.id, folder, _origin(row.origin), UidValidity(row.uid_validity), row.number)
 
 
 # --- folder states ---------------------------------------------------------------------------------------------------
@@ -74,9 +95,7 @@ def states(connection: Connection, account: int, folder: FolderName | None = Non
 
 
 def _state(row: Row[*tuple[Any, ...]]) -> FolderState:
-    epoch = Epoch(
-        row.epoch_id, folder_name(row.raw), Origin.parse(row.origin), UidValidity(row.uid_validity), row.number
-    )
+    epoch = Epoch(row.epoch_id, folder_name(row.raw), _origin(row.origin), UidValidity(row.uid_validity), row.number)
     return FolderState(
         epoch=epoch,
         uid_next=Uid(row.uid_next) if row.uid_next else None,
@@ -156,6 +175,18 @@ def drop_entries(connection: Connection, epoch: int, uids: UidSet) -> None:
     """Forget the entries of these UIDs."""
     for low, high in uids.ranges:
         connection.execute(delete(ledger).where(ledger.c.epoch_id == epoch, ledger.c.uid.between(low, high)))
+
+
+def epochs_with_entries(connection: Connection, account: int) -> set[int]:
+    """Epochs of the account in which any UID has failed."""
+    wanted = (
+        select(ledger.c.epoch_id)
+        .distinct()
+        .join(epochs, epochs.c.id == ledger.c.epoch_id)
+        .join(folders, folders.c.id == epochs.c.folder_id)
+        .where(folders.c.account_id == account)
+    )
+    return set(connection.execute(wanted).scalars())
 
 
 def has_entries(connection: Connection, epoch: int) -> bool:
