@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -21,6 +21,8 @@ from archivmail.archive.catalog.proving import Expected, TrailProof, prove
 from archivmail.archive.catalog.querytext import Query
 from archivmail.archive.catalog.search import Cursor, Hit, search
 from archivmail.archive.events import policy_events
+from archivmail.archive.ground import Ground
+from archivmail.archive.keeping import Keeping
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import PackNames, account_prefix
 from archivmail.archive.packs.stores import PackStore
@@ -66,25 +68,21 @@ class Archive:
         self._clock, self._milliseconds = clock, milliseconds
         self._reader = Reader(database, store)
         self._anchoring = Anchoring(store, database)
+        self.keeping = Keeping(database, self._ground)
+        """Upkeep, retention, erasure, and what the archive holds in numbers."""
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def take(self, ref: AccountRef) -> AccountWriter:
         """The account for one run. Raises RunInProgress."""
-        if self._database.read_only:
-            raise ArchiveUnavailable("The archive is opened read-only; open it for writing to archive an account.")
-        self._locks.take(ref)
+        ground = self._taken(ref)
         try:
-            with self._database.writing() as connection:
-                account = accounts.ensure_account(connection, ref)
-            self._store.sweep(account_prefix(ref))
-            newest = adopt(self._database, self._store, ref, account)
             return AccountWriter(
                 ref,
-                account,
+                ground.account,
                 database=self._database,
                 store=self._store,
-                names=PackNames(ref, milliseconds=self._milliseconds, after=newest),
+                names=ground.names,
                 clock=self._clock,
                 release=lambda: self._release(ref),
             )
@@ -227,7 +225,14 @@ class Archive:
 
     def rebuild(self, *, progress: Progress | None = None) -> RebuildReport:
         """Make the catalog anew from the packs alone. Raises RunInProgress while anything else uses it."""
-        report = rebuild(self._database, self._store, self._locks, open_store=self._open_store, progress=progress)
+        report = rebuild(
+            self._database,
+            self._store,
+            self._locks,
+            now=self._clock,
+            open_store=self._open_store,
+            progress=progress,
+        )
         self._keep_holds()
         facts: dict[str, str | int | bool] = {
             "packs": report.packs,
@@ -245,6 +250,30 @@ class Archive:
             self._anchoring.keep()
         self._locks.close()
         self._database.close()
+
+    def _taken(self, ref: AccountRef) -> Ground:
+        """The account, held; to be given back by `_release`. Raises RunInProgress."""
+        if self._database.read_only:
+            raise ArchiveUnavailable("The archive is opened read-only; open it for writing to archive an account.")
+        self._locks.take(ref)
+        try:
+            with self._database.writing() as connection:
+                account = accounts.ensure_account(connection, ref)
+            self._store.sweep(account_prefix(ref))
+            newest = adopt(self._database, self._store, ref, account, self._clock())
+        except BaseException:
+            self._locks.release(ref)
+            raise
+        names = PackNames(ref, milliseconds=self._milliseconds, after=newest)
+        return Ground(ref, account, self._database, self._store, names, self._clock)
+
+    @contextmanager
+    def _ground(self, ref: AccountRef) -> Iterator[Ground]:
+        ground = self._taken(ref)
+        try:
+            yield ground
+        finally:
+            self._release(ref)
 
     def _release(self, ref: AccountRef) -> None:
         self._locks.release(ref)

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from archivmail.archive.packs.reading import WINDOW, Damage, Member, Source, members, scan
+from archivmail.archive.packs.reading import WINDOW, Found, Source, members, scan
 from archivmail.archive.packs.seektable import Frame
 
 MAX_FRAMES = 2000
@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ScannedPart:
-    members: list[Member | Damage]
+    members: list[Found]
     crc: int
     length: int
 

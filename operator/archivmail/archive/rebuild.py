@@ -5,24 +5,28 @@ if it can be read. Folder states and the ledger are not: the next run compares e
 is interrupted goes on where it was.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
-from archivmail.archive.catalog import checking, recording
+from archivmail.archive.catalog import checking, recording, removing, upkeep
+from archivmail.archive.catalog.accounts import all_accounts, ensure_account
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.intake import EpochTracker, Intake, take_in
 from archivmail.archive.catalog.recording import NewPlacement
 from archivmail.archive.catalog.replacing import NewCatalog, keep_trail, replacement
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import ROOT
-from archivmail.archive.packs.reading import Damage, Member
+from archivmail.archive.packs.notes import name_of
+from archivmail.archive.packs.reading import Damage, Found, frames, replaced_by, scan
 from archivmail.archive.packs.seektable import Frame
-from archivmail.archive.packs.stores import PackStore
+from archivmail.archive.packs.stores import PackStore, StoredPack
 from archivmail.archive.scanning import OpenStore, ScannedPack, Scanner
 from archivmail.archive.values import Finding, RebuildReport
 from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchiveDamaged
 from archivmail.model.foldernames import display
 from archivmail.model.message import ContentId, Sighting
 from archivmail.model.uidset import UidSet, UidValidity
@@ -37,6 +41,9 @@ Progress = Callable[[int, int], None]
 @dataclass(slots=True)
 class _Rebuilding:
     new: NewCatalog
+    now: datetime
+    replaced: Mapping[AccountRef, Sequence[tuple[str, int]]]
+    """Name and size of packs whose place another took, and that are still there."""
     tracker: EpochTracker = field(default_factory=EpochTracker)
 
     def take(self, scanned: ScannedPack) -> None:
@@ -70,6 +77,8 @@ class _Rebuilding:
             with self.new.transaction() as connection:
                 if recording.place_later(connection, note["account"], note["pack"], placement):
                     continue
+                if recording.bury_later(connection, note["account"], placement):
+                    continue
                 folder, uid_validity = checking.named(connection, placement.epoch)
             ref = _owner(note["pack"])
             uids = UidSet.of([placement.sighting.uid])
@@ -77,23 +86,32 @@ class _Rebuilding:
             missing.append(Finding(note["pack"], ref, folder, uid_validity, uids, text))
         return tuple(missing)
 
+    def finish(self) -> None:
+        """What removals left without a place goes, and packs whose place another took are on their way out."""
+        with self.new.transaction() as connection:
+            for ref in all_accounts(connection):
+                account = ensure_account(connection, ref)
+                removing.forget(connection, removing.unseen(connection, account), self.now)
+                upkeep.retire(connection, account, self.replaced.get(ref, ()), self.now)
+
 
 def rebuild(
     database: Database,
     store: PackStore,
     locks: AccountLocks,
     *,
+    now: Callable[[], datetime],
     open_store: OpenStore | None = None,
     progress: Progress | None = None,
 ) -> RebuildReport:
     """Raises RunInProgress while an account is archived or another process has the catalog open; ArchiveUnavailable."""
-    packs = list(store.packs(ROOT))
+    packs, replaced = _in_force(store, list(store.packs(ROOT)))
     total, done = sum(pack.size for pack in packs), 0
     with ExitStack() as taken, replacement(database, {pack.name: pack.size for pack in packs}) as new:
         for ref in sorted({_owner(pack.name) for pack in packs}):
             locks.take(ref)
             taken.callback(locks.release, ref)
-        work = _Rebuilding(new)
+        work = _Rebuilding(new, now(), replaced)
         entered = new.entered()
         left = [pack for pack in packs if pack.name not in entered]
         done += total - sum(pack.size for pack in left)
@@ -104,6 +122,7 @@ def rebuild(
             if progress is not None:
                 progress(done, total)
         missing = work.place_waiting()
+        work.finish()
         audit_entries = keep_trail(database, new)
         with new.transaction() as connection:
             _, messages, octets = checking.totals(connection)
@@ -120,7 +139,29 @@ def rebuild(
     )
 
 
-def _members(scanned: ScannedPack) -> Iterator[Member | Damage]:
+def _in_force(
+    store: PackStore, packs: list[StoredPack]
+) -> tuple[list[StoredPack], dict[AccountRef, list[tuple[str, int]]]]:
+    """The packs that count, and by account those (name and size) whose place another one took."""
+    present = {pack.name for pack in packs}
+    replaced: set[str] = set()
+    for pack in packs:
+        try:
+            with store.open(pack.name) as source:
+                here = present & {name_of(each, pack.name) for each in replaced_by(source)}
+                # A successor that is damaged takes nobody's place: what it lost may be in the others.
+                if here and not any(isinstance(each, Damage) for each in scan(source, frames(source))):
+                    replaced |= here
+        except ArchiveDamaged:
+            continue  # told when it is read as a whole
+    left: dict[AccountRef, list[tuple[str, int]]] = {}
+    for pack in packs:
+        if pack.name in replaced:
+            left.setdefault(_owner(pack.name), []).append((pack.name, pack.size))
+    return [pack for pack in packs if pack.name not in replaced], left
+
+
+def _members(scanned: ScannedPack) -> Iterator[Found]:
     """A damaged seek table costs nothing: the frames can be followed without it."""
     if scanned.error is not None:
         yield Damage(Frame(0, 0, 0), scanned.error.text)

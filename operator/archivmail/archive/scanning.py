@@ -19,7 +19,7 @@ from multiprocessing.process import parent_process
 from typing import Self
 
 from archivmail.archive.packs.crc import combined
-from archivmail.archive.packs.reading import Damage, Member, Source, frames
+from archivmail.archive.packs.reading import Found, Source, frames
 from archivmail.archive.packs.seektable import Frame
 from archivmail.archive.packs.stores import PackStore, StoredPack
 from archivmail.archive.packs.walking import walk
@@ -47,11 +47,11 @@ class ScannedPack:
     error: ArchiveDamaged | None = None
     """The pack is missing, or its seek table cannot be read; with salvage its members are given all the same."""
     is_missing: bool = False
-    members: Iterator[Member | Damage] = iter(())  # noqa: RUF009 - empty, so that sharing it does no harm
+    members: Iterator[Found] = iter(())  # noqa: RUF009 - empty, so that sharing it does no harm
     crc: int = 0
     """CRC-32 of the whole pack, once the members were read to the end; of no use where there is an error."""
 
-    def add(self, part: ScannedPart) -> list[Member | Damage]:
+    def add(self, part: ScannedPart) -> list[Found]:
         """The members of the next part, which counts for the whole."""
         self.crc = combined(self.crc, part.crc, part.length)
         return part.members
@@ -131,7 +131,7 @@ class Scanner:
                     return
                 queue.append(pool.submit(_scan_part, step) if isinstance(step, Part) else step)
 
-        def members_of(scanned: ScannedPack) -> Iterator[Member | Damage]:
+        def members_of(scanned: ScannedPack) -> Iterator[Found]:
             fill()
             while queue and isinstance(queue[0], Future):
                 part = _result(queue.popleft())

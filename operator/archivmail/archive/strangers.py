@@ -5,9 +5,11 @@ from enum import StrEnum
 
 from archivmail.archive.catalog import checking
 from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.upkeep import is_retired
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import time_of
-from archivmail.archive.packs.reading import Member, frames, scan
+from archivmail.archive.packs.notes import Note, name_of
+from archivmail.archive.packs.reading import Damage, Found, Member, frames, replaced_by, scan
 from archivmail.archive.packs.stores import PackStore
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchiveDamaged
@@ -43,18 +45,38 @@ class InFlight:
 def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -> Kind:
     """What to make of a pack that the catalog did not list. Raises ArchiveUnavailable."""
     try:
+        if is_unfinished(database, store, name):
+            return Kind.REDUNDANT
         with store.open(name) as source:
-            is_needless = all(
-                isinstance(each, Member) and is_known(database, each) for each in scan(source, frames(source))
-            )
+            is_needless = all(_is_needless(database, each) for each in scan(source, frames(source)))
     except ArchiveDamaged:
         is_needless = False
     with database.reading() as connection:
         if checking.is_known_pack(connection, name):  # committed in the meantime
             return Kind.ABOUT_TO_BE_KNOWN
+        if is_retired(connection, name):
+            return Kind.REDUNDANT
     if is_needless:
         return Kind.REDUNDANT
     return Kind.ABOUT_TO_BE_KNOWN if in_flight.covers(name) else Kind.ORPHAN
+
+
+def is_unfinished(database: Database, store: PackStore, name: str) -> bool:
+    """Whether a pack was to take the place of others that the catalog has still. Raises ArchiveDamaged."""
+    with store.open(name) as source:
+        replaced = replaced_by(source)
+    with database.reading() as connection:
+        return any(checking.is_known_pack(connection, name_of(each, name)) for each in replaced)
+
+
+def _is_needless(database: Database, found: Found) -> bool:
+    match found:
+        case Note():
+            return True
+        case Member():
+            return is_known(database, found)
+        case Damage():
+            return False
 
 
 def is_known(database: Database, member: Member) -> bool:

@@ -15,6 +15,7 @@ from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.schema import UNKNOWN_CRC
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import ROOT
+from archivmail.archive.packs.notes import Note
 from archivmail.archive.packs.reading import Damage, Member, content
 from archivmail.archive.packs.seektable import Frame
 from archivmail.archive.packs.stores import PackStore, StoredPack
@@ -208,6 +209,8 @@ def _read_all(database: Database, scanned: ScannedPack, pack: KnownPack, found: 
     for member in scanned.members:
         if isinstance(member, Damage):
             left.damage.append(member.text)
+            continue
+        if isinstance(member, Note):
             continue
         found.checked += member.facts.has_octets
         if _confirms(member, left.contents.get(member.frame.offset)):

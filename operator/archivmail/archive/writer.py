@@ -8,22 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from archivmail.archive.catalog import passes, recording, trail
+from archivmail.archive.catalog import passes, recording, tombstones, trail
 from archivmail.archive.catalog.accounts import folder_of_epoch
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.lookups import Lookups
 from archivmail.archive.catalog.pending import Pending, commit
+from archivmail.archive.catalog.policies import policy_of
 from archivmail.archive.catalog.recall import Recall
+from archivmail.archive.catalog.tombstones import NewTombstone
 from archivmail.archive.packs.facts import Place
+from archivmail.archive.packs.internaldate import seconds
 from archivmail.archive.packs.names import PackNames
 from archivmail.archive.packs.paths import member_folder
 from archivmail.archive.packs.stores import Draft, PackStore
 from archivmail.archive.packs.writing import PackWriter
+from archivmail.decide.retention import counts_as_settled, cutoff
 from archivmail.model.account import AccountRef, Origin
 from archivmail.model.errors import ArchiveUnavailable, ArchivmailError
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
 from archivmail.model.message import ContentId, FetchedMessage, Sighting, Stored
 from archivmail.model.notices import AuditEvent
+from archivmail.model.retention import Gone
 from archivmail.model.uidset import Uid, UidSet, UidValidity
 
 
@@ -61,6 +66,9 @@ class AccountWriter:
         self._database, self._store = database, store
         self._names, self._clock, self._release = names, clock, release
         self._lookups = Lookups(database, account)
+        with database.reading() as connection:
+            self._has_tombstones = tombstones.has_any(connection, account)
+            self._limit = cutoff(policy_of(connection, account), clock())
         self._pending = Pending()
         self._pack: _OpenPack | None = None
         self._grounds: dict[int, _Ground] = {}
@@ -87,7 +95,11 @@ class AccountWriter:
 
     def archived(self, epoch: Epoch) -> UidSet:
         self._origin = epoch.origin
-        return self._lookups.uids(epoch.id) | self._pending.uids(epoch.id)
+        held = self._lookups.uids(epoch.id) | self._pending.uids(epoch.id) | self._pending.gone_uids(epoch.id)
+        if not self._has_tombstones:
+            return held
+        with self._database.reading() as connection:
+            return held | tombstones.settled_uids(connection, epoch.id, self._limit)
 
     def assembled(self, epoch: Epoch) -> UidSet:
         return self._lookups.assembled(epoch.id)
@@ -116,6 +128,9 @@ class AccountWriter:
         content_id = message.body.content_id
         if self._is_held(content_id):
             return self.place(epoch, message.sighting, content_id)
+        gone = self._gone(message.sighting, content_id)
+        if gone is not None:
+            return self._remember(epoch, message.sighting, content_id, gone)
         ground = self._ground(epoch)
         try:
             span = self._open_pack().writer.append(ground.place, message.sighting, message.body)
@@ -144,6 +159,27 @@ class AccountWriter:
         self._enter(epoch, ground, sighting, content_id)
         return Stored(content_id, is_new_content=False, is_new_placement=not is_proof)
 
+    def _gone(self, sighting: Sighting, content_id: ContentId) -> Gone | None:
+        """Why the octets are not to be kept: they were erased, or expired before and would again."""
+        if not self._has_tombstones:
+            return None
+        with self._database.reading() as connection:
+            gone = tombstones.of_contents(connection, self._account, [content_id]).get(content_id)
+        if gone is None or not counts_as_settled(gone.why, seconds(sighting.internal_date), self._limit):
+            return None
+        return gone
+
+    def _remember(self, epoch: Epoch, sighting: Sighting, content_id: ContentId, gone: Gone) -> Stored:
+        """A removed message is on the server still, or again: its sighting is kept, its octets are not."""
+        ground = self._ground(epoch)
+        try:
+            self._open_pack().writer.append_gone(ground.place, sighting, content_id, gone)
+        except ArchiveUnavailable:
+            self._drop()
+            raise
+        self._pending.bury(NewTombstone(epoch.id, ground.folder, sighting, content_id, gone))
+        return Stored(content_id, is_new_content=False, is_new_placement=False)
+
     def put_ledger(self, epoch: Epoch, entry: LedgerEntry) -> None:
         self._pending.fail(epoch.id, entry)
 
@@ -165,7 +201,7 @@ class AccountWriter:
 
     @property
     def unsaved_messages(self) -> int:
-        return len(self._pending.placements)
+        return len(self._pending.placements) + len(self._pending.tombstones)
 
     def checkpoint(self) -> int:
         if self._pending.is_empty:
@@ -204,7 +240,16 @@ class AccountWriter:
             recording.NewContent(content_id, octets, span.offset, span.length)
             for content_id, (octets, span) in self._pending.contents.items()
         ]
-        return recording.NewPack(self._pack.name, size, members, contents, self._pending.placements, writer.crc)
+        pending = self._pending
+        return recording.NewPack(
+            self._pack.name,
+            size,
+            members,
+            contents,
+            pending.placements,
+            crc=writer.crc,
+            tombstones=list(pending.tombstones.values()),
+        )
 
     def _drop(self) -> None:
         """Forget what was not checkpointed. A pack that has its name already stays: it is durable and harmless."""

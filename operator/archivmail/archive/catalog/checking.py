@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
 
 from archivmail.archive.catalog.accounts import find_account
-from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements
+from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements, tombstones
 from archivmail.archive.packs.facts import Facts
 from archivmail.model.account import AccountRef
 from archivmail.model.message import ContentId
@@ -120,7 +120,7 @@ def key_of(facts: Facts) -> SightingKey:
 
 
 def is_known(connection: Connection, facts: Facts) -> bool:
-    """Whether the catalog has the placement that a member records, and so its content, whatever the pack."""
+    """Whether the catalog has the sighting that a member records, whatever the pack: its placement or its tombstone."""
     account = find_account(connection, facts.account)
     if account is None:
         return False
@@ -132,7 +132,22 @@ def is_known(connection: Connection, facts: Facts) -> bool:
         epochs.c.origin == str(facts.origin),
         epochs.c.uid_validity == facts.uid_validity,
     )
-    return connection.execute(wanted.limit(1)).first() is not None
+    if facts.gone is None and connection.execute(wanted.limit(1)).first() is not None:
+        return True
+    gone = (
+        select(tombstones.c.id)
+        .join(folders, folders.c.id == tombstones.c.folder_id)
+        .where(
+            tombstones.c.account_id == account,
+            tombstones.c.sha256 == facts.content_id,
+            tombstones.c.uid == facts.sighting.uid,
+            folders.c.name == facts.folder,
+        )
+    )
+    if connection.execute(gone.limit(1)).first() is not None:
+        return True
+    # A tombstone whose sighting has a message again.
+    return facts.gone is not None and connection.execute(wanted.limit(1)).first() is not None
 
 
 def sighted_in(connection: Connection, pack: int) -> list[Sighted]:

@@ -40,6 +40,15 @@ def latest_epochs(connection: Connection, account: int) -> dict[FolderName, Epoc
     return found
 
 
+def epoch_of(
+    connection: Connection, account: int, folder: FolderName, origin: Origin, uid_validity: UidValidity
+) -> Epoch | None:
+    """The newest epoch of the folder with this origin and UIDVALIDITY."""
+    wanted = _epochs(account, folder).where(epochs.c.uid_validity == uid_validity, epochs.c.origin == str(origin))
+    row = connection.execute(wanted.order_by(epochs.c.number.desc()).limit(1)).first()
+    return None if row is None else _epoch(row, folder)
+
+
 def start_epoch(
     connection: Connection, account: int, folder: Folder, origin: Origin, uid_validity: UidValidity
 ) -> Epoch:

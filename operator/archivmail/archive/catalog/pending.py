@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from archivmail.archive.catalog import passes, recording
 from archivmail.archive.catalog.recording import NewPack, NewPlacement
+from archivmail.archive.catalog.tombstones import NewTombstone
 from archivmail.archive.packs.writing import Span
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.folder import Folder, FolderName, FolderState, LedgerEntry
@@ -24,6 +25,8 @@ class Pending:
     placements: list[NewPlacement] = field(default_factory=list)
     placed: dict[tuple[int, Uid, ContentId], str] = field(default_factory=dict)
     """How the octets of each placement were put together."""
+    tombstones: dict[tuple[int, Uid, ContentId], NewTombstone] = field(default_factory=dict)
+    """Sightings of messages that were removed before."""
     email_ids: dict[tuple[str, str], ContentId] = field(default_factory=dict)
     """By origin and the server's immutable id."""
     states: dict[FolderName, tuple[Folder, FolderState]] = field(default_factory=dict)
@@ -37,11 +40,21 @@ class Pending:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.placements or self.states or self.failed or self.settled or self.dropped)
+        return not (self.placements or self.tombstones or self.states or self.failed or self.settled or self.dropped)
 
     def uids(self, epoch: int) -> UidSet:
         """UIDs placed in an epoch."""
         return UidSet.of(placed_uid for placed_epoch, placed_uid, _ in self.placed if placed_epoch == epoch)
+
+    def gone_uids(self, epoch: int) -> UidSet:
+        """UIDs of an epoch whose messages were removed before."""
+        return UidSet.of(uid for gone_epoch, uid, _ in self.tombstones if gone_epoch == epoch)
+
+    def bury(self, tombstone: NewTombstone) -> None:
+        """A removed message was seen here."""
+        uid = tombstone.sighting.uid
+        self.tombstones[tombstone.epoch, uid, tombstone.content_id] = tombstone
+        self.settle(tombstone.epoch, uid)
 
     def settle(self, epoch: int, uid: Uid) -> None:
         """The UID is archived."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, literal_column, select, update
 
-from archivmail.archive.catalog import damage
+from archivmail.archive.catalog import damage, tombstones
 from archivmail.archive.catalog.dialects import insert, insert_all
 from archivmail.archive.catalog.schema import UNKNOWN_CRC, contents, packs, placements
+from archivmail.archive.catalog.tombstones import NewTombstone
 from archivmail.archive.catalog.values import clean
 from archivmail.archive.packs.internaldate import seconds
 from archivmail.model.message import ContentId, Sighting
@@ -59,11 +60,19 @@ class NewPack:
     placements: Sequence[NewPlacement]
     crc: int = UNKNOWN_CRC
     """CRC-32 of the whole pack."""
+    tombstones: Sequence[NewTombstone] = ()
+    """What the pack tells of sightings whose messages were removed; they come before the placements."""
+    dead: int = 0
+    """Octets of frames whose messages must not come back."""
+    replaced: int = 0
+    """Names of other packs that it carries as replaced."""
 
 
 def record(connection: Connection, account: int, pack: NewPack) -> list[NewPlacement]:
     """Enter the pack. Give back the placements whose content is nowhere in this account."""
     pack_id = _enter_pack(connection, account, pack)
+    if pack.tombstones:
+        tombstones.enter(connection, account, pack.tombstones)
     _enter_contents(connection, account, pack_id, pack.contents)
     return _enter_placements(connection, account, pack_id, pack.placements)
 
@@ -72,6 +81,16 @@ def place_later(connection: Connection, account: int, pack: str, placement: NewP
     """Enter a sighting of a pack that is entered; False when its content still is nowhere in this account."""
     pack_id = connection.execute(select(packs.c.id).where(packs.c.name == pack)).scalar_one()
     return not _enter_placements(connection, account, pack_id, [placement])
+
+
+def bury_later(connection: Connection, account: int, placement: NewPlacement) -> bool:
+    """Enter a sighting as one of a message that was removed; False when nothing tells that it was."""
+    gone = tombstones.of_contents(connection, account, [placement.content_id]).get(placement.content_id)
+    if gone is None:
+        return False
+    new = NewTombstone(placement.epoch, placement.folder, placement.sighting, placement.content_id, gone)
+    tombstones.enter(connection, account, [new])
+    return True
 
 
 def _enter_placements(
@@ -96,6 +115,7 @@ def _enter_placements(
         if each.content_id in keys
     ]
     insert_all(connection, placements, _PLACEMENT_COLUMNS, rows)
+    tombstones.revive(connection, account, ((each.epoch, each.sighting.uid, each.content_id) for each in new))
     seen = ((each.epoch, each.sighting.uid, keys[each.content_id]) for each in new if each.content_id in keys)
     damage.heal_sightings(connection, account, pack_id, seen)
     _clear_marks(connection, account, new, keys)
@@ -118,7 +138,16 @@ def _clear_marks(connection: Connection, account: int, new: Sequence[NewPlacemen
 
 
 def _enter_pack(connection: Connection, account: int, pack: NewPack) -> int:
-    values = {"account_id": account, "name": pack.name, "size": pack.size, "members": pack.members, "crc": pack.crc}
+    values = {
+        "account_id": account,
+        "name": pack.name,
+        "size": pack.size,
+        "members": pack.members,
+        "crc": pack.crc,
+        "replaced": pack.replaced,
+        "dead": pack.dead,
+        "dead_since_us": 1 if pack.dead else 0,  # long ago: the next upkeep takes them out
+    }
     row = insert(connection, packs).values(**values)
     connection.execute(row.on_conflict_do_nothing())
     return int(connection.execute(select(packs.c.id).where(packs.c.name == pack.name)).scalar_one())

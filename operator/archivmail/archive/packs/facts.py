@@ -12,6 +12,7 @@ from archivmail.model.account import AccountRef, Origin
 from archivmail.model.errors import ArchiveDamaged
 from archivmail.model.folder import FolderName
 from archivmail.model.message import ContentId, Sighting
+from archivmail.model.retention import Gone
 from archivmail.model.uidset import Uid, UidValidity
 
 PREFIX = b"SCHILY.xattr.user.archivmail."
@@ -26,6 +27,7 @@ _INTERNAL_DATE = PREFIX + b"internaldate"
 _FLAGS = PREFIX + b"flags"
 _EMAIL_ID = PREFIX + b"emailid"
 _ASSEMBLED = PREFIX + b"assembled"
+_GONE = PREFIX + b"gone"
 _MAX_DIGITS = 12
 _NEWLINE = 0x0A
 _NO_RECORDS = "A header of the pack is not a list of pax records."
@@ -45,6 +47,8 @@ class Facts:
     content_id: ContentId
     has_octets: bool
     """False: a further sighting; the octets lie in another member."""
+    gone: Gone | None = None
+    """Set: the message was removed; this is what is left of the sighting."""
 
 
 class Place:
@@ -59,7 +63,7 @@ class Place:
         self._uid_validity = uid_validity
         self._shared = b"".join(
             (
-                record(_ACCOUNT, str(account).encode()),
+                account_record(account),
                 record(_ORIGIN, str(origin).encode()),
                 record(_FOLDER, folder),
                 record(_UID_VALIDITY, b"%d" % uid_validity),
@@ -69,6 +73,11 @@ class Place:
     def member(self, sighting: Sighting, *, has_octets: bool) -> bytes:
         """Name of the member of one sighting."""
         return member_name(self._path, self._uid_validity, sighting.uid, has_octets=has_octets).encode()
+
+    def tombstone(self, sighting: Sighting, content_id: ContentId, gone: Gone) -> bytes:
+        """The pax records of a sighting whose message was removed: neither flags nor the server's id are left."""
+        rest = Sighting(sighting.uid, sighting.internal_date)
+        return self.records(rest, content_id) + record(_GONE, str(gone).encode())
 
     def records(self, sighting: Sighting, content_id: ContentId) -> bytes:
         """The pax records of one sighting."""
@@ -82,6 +91,11 @@ class Place:
         email_id = b"" if sighting.email_id is None else record(_EMAIL_ID, _octets(sighting.email_id))
         assembled = record(_ASSEMBLED, _octets(sighting.assembled)) if sighting.assembled else b""
         return b"".join((*always, email_id, assembled))
+
+
+def account_record(account: AccountRef) -> bytes:
+    """The pax record that names the account."""
+    return record(_ACCOUNT, str(account).encode())
 
 
 def record(keyword: bytes, value: bytes) -> bytes:
@@ -140,6 +154,7 @@ def facts_of(name: str, records: dict[bytes, bytes]) -> Facts:
             ),
             content_id=ContentId(bytes.fromhex(records[_SHA256].decode())),
             has_octets=not name.endswith(".seen"),
+            gone=Gone.parse(records[_GONE].decode()) if _GONE in records else None,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ArchiveDamaged(f"The facts of member {name} of the pack cannot be read.") from error

@@ -29,6 +29,11 @@ class PackNames:
         return f"{self._prefix}{self._last:012x}-{secrets.token_hex(6)}{SUFFIX}"
 
 
+def name_after(pack: str) -> str:
+    """Another name that sorts as this pack's does among all others of its account: for what takes its place."""
+    return f"{pack.rpartition('/')[0]}/{time_of(pack):012x}-{secrets.token_hex(6)}{SUFFIX}"
+
+
 def account_prefix(account: AccountRef) -> str:
     """What the names of all packs of the account begin with."""
     return f"{ROOT}{file_level(account.namespace)}/{file_level(account.name)}/"

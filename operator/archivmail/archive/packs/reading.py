@@ -9,6 +9,8 @@ from typing import IO, Protocol, cast
 import zstandard
 
 from archivmail.archive.packs.facts import Facts, facts_of
+from archivmail.archive.packs.notes import NAME as NOTE
+from archivmail.archive.packs.notes import Note, replaced_in
 from archivmail.archive.packs.seektable import FOOTER_SIZE, Frame, frames_of, table_length
 from archivmail.archive.packs.tarheader import padding, parse
 from archivmail.model.errors import ArchiveDamaged
@@ -52,6 +54,10 @@ class Damage:
     """What its header tells, if that could be read."""
 
 
+Found = Member | Note | Damage
+"""What stands in a pack, frame by frame."""
+
+
 def frames(source: Source) -> list[Frame]:
     """The frames that the seek table lists, the end marker's as the last. Raises ArchiveDamaged."""
     tail = source.read_at(max(0, source.size - _TAIL_GUESS), min(_TAIL_GUESS, source.size))
@@ -62,7 +68,38 @@ def frames(source: Source) -> list[Frame]:
     return frames_of(table, source.size)
 
 
-def scan(source: Source, listed: Sequence[Frame]) -> Iterator[Member | Damage]:
+def replaced_by(source: Source) -> tuple[str, ...]:
+    """Ids of the packs that this one replaces, without reading its other members. Raises ArchiveDamaged."""
+    listed = frames(source)
+    if len(listed) < 2:
+        return ()
+    frame = listed[-2]
+    if frame.length > WINDOW or frame.content_length > 2 * WINDOW:
+        return ()
+    decompressor = zstandard.ZstdDecompressor()
+    found = _member(decompressor, source, frame, source.read_at(frame.offset, frame.length))
+    return found.replaced if isinstance(found, Note) else ()
+
+
+def heads(source: Source) -> Iterator[Facts]:
+    """The facts of every member, from their headers alone. Raises ArchiveDamaged when one cannot be read."""
+    decompressor = zstandard.ZstdDecompressor()
+    for frame, octets in _windows(source, frames(source)[:-1]):
+        try:
+            if octets is None:
+                header = parse(_opened(decompressor, source, frame, None))
+            else:
+                with decompressor.stream_reader(octets) as stream:
+                    header = parse(lambda size: _exactly(stream.read, size))
+        except zstandard.ZstdError as error:
+            raise ArchiveDamaged("A frame of the pack does not decompress.") from error
+        if header is None:
+            raise ArchiveDamaged("The end of the pack stands where a message should be.")
+        if header.name != NOTE:
+            yield facts_of(header.name, header.records)
+
+
+def scan(source: Source, listed: Sequence[Frame]) -> Iterator[Found]:
     """Check every member of a pack in order; damage of one leaves the others alone. `listed` comes from `frames`."""
     if not listed:
         yield Damage(Frame(0, 0, 0), "The pack has no end marker.")
@@ -71,14 +108,14 @@ def scan(source: Source, listed: Sequence[Frame]) -> Iterator[Member | Damage]:
     yield from end(source, listed[-1])
 
 
-def members(source: Source, listed: Sequence[Frame]) -> Iterator[Member | Damage]:
+def members(source: Source, listed: Sequence[Frame]) -> Iterator[Found]:
     """Check these members alone, none of which is the end marker."""
     decompressor = zstandard.ZstdDecompressor()
     for frame, octets in _windows(source, listed):
         yield _member(decompressor, source, frame, octets)
 
 
-def end(source: Source, frame: Frame) -> Iterator[Member | Damage]:
+def end(source: Source, frame: Frame) -> Iterator[Found]:
     """Check the last frame. A pack that was cut short ends in a message, which is as good as any other."""
     decompressor = zstandard.ZstdDecompressor()
     try:
@@ -125,7 +162,7 @@ Read = Callable[[int], bytes]
 
 def _member(
     decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame, octets: bytes | memoryview | None
-) -> Member | Damage:
+) -> Found:
     try:
         return _check(_opened(decompressor, source, frame, octets), frame)
     except zstandard.ZstdError:
@@ -134,10 +171,14 @@ def _member(
         return Damage(frame, error.text)
 
 
-def _check(read: Read, frame: Frame) -> Member | Damage:
+def _check(read: Read, frame: Frame) -> Found:
     header = parse(read)
     if header is None:
         raise ArchiveDamaged("The end of the pack stands where a message should be.")
+    if header.name == NOTE:
+        data = b"".join(_pieces(read, min(header.size, WINDOW)))
+        _ends(read, header.size)
+        return Note(frame, replaced_in(data))
     facts = facts_of(header.name, header.records)
     digest = sha256()
     try:

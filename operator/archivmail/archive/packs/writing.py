@@ -5,19 +5,25 @@ messages come in meanwhile.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import zstandard
 
 from archivmail.archive.packs.background import Background
-from archivmail.archive.packs.facts import Place
+from archivmail.archive.packs.facts import Place, account_record
 from archivmail.archive.packs.internaldate import seconds
-from archivmail.archive.packs.seektable import SeekTable
+from archivmail.archive.packs.notes import NAME as NOTE
+from archivmail.archive.packs.notes import text_of
+from archivmail.archive.packs.reading import WINDOW, Source
+from archivmail.archive.packs.seektable import Frame, SeekTable
 from archivmail.archive.packs.tarheader import END, headers, padding
-from archivmail.model.errors import ArchivmailError
+from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchiveDamaged, ArchivmailError
 from archivmail.model.message import Body, ContentId, Sighting
 from archivmail.model.reasons import Reason
+from archivmail.model.retention import Gone
 
 MAX_MESSAGE = 2 * 1024**3
 """Octets. The seek table counts a frame in 32 bits; half of that leaves room for what does not compress."""
@@ -105,6 +111,35 @@ class PackWriter:
         """Append a further sighting: an empty member."""
         name = place.member(sighting, has_octets=False)
         return self._gather(headers(name, 0, seconds(sighting.internal_date), place.records(sighting, content_id)))
+
+    def append_gone(self, place: Place, sighting: Sighting, content_id: ContentId, gone: Gone) -> Span:
+        """Append what is left of a sighting whose message was removed."""
+        name = place.member(sighting, has_octets=False)
+        records = place.tombstone(sighting, content_id, gone)
+        return self._gather(headers(name, 0, seconds(sighting.internal_date), records))
+
+    def append_note(self, account: AccountRef, replaced: Sequence[str]) -> Span:
+        """Append the ids of the packs that this one replaces. It must be the last member, where readers look for it."""
+        data = text_of(replaced)
+        return self._gather(headers(NOTE.encode(), len(data), 0, account_record(account)) + data + padding(len(data)))
+
+    def copy(self, source: Source, frames: Sequence[Frame]) -> list[Span]:
+        """Append frames of another pack that lie there one after the other, octet for octet."""
+        self._settle()
+        start, left = frames[0].offset, sum(frame.length for frame in frames)
+        while left:
+            part = source.read_at(start, min(left, WINDOW))
+            if not part:
+                raise ArchiveDamaged("The pack ends within a frame.")
+            self._write(part)
+            start, left = start + len(part), left - len(part)
+        spans = []
+        for frame in frames:
+            spans.append(Span())
+            checksum = frame.checksum or source.read_at(frame.offset + frame.length - _CHECKSUM_SIZE, _CHECKSUM_SIZE)
+            self._enter(spans[-1], frame.length, frame.content_length, checksum)
+        self.members += len(frames)
+        return spans
 
     def finish(self) -> None:
         """Write what was gathered, the end marker and the seek table."""
