@@ -168,6 +168,34 @@ def test_no_more_tokens_are_kept_than_is_allowed(endpoint: TokenServer) -> None:
     assert "access-0" == token(tokens, rare)
 
 
+def test_tokens_that_rotate_for_ever_take_no_more_room(endpoint: TokenServer) -> None:
+    """Microsoft gives a new refresh token every hour; written to the Secret or not, other accounts keep theirs."""
+    endpoint.rotates = True
+    clock = Clock()
+    tokens = Tokens(clock=clock, max_accounts=8)
+    in_memory, written = credentials(endpoint), replace(credentials(endpoint), username="bob")
+    for _ in range(6):
+        token(tokens, in_memory)
+        clock.now += 3600
+    assert [f"refresh-{n}" for n in range(6)] == [each["refresh_token"] for each in endpoint.requests]
+
+    for _ in range(6):
+        written = replace(written, refresh_token=Secret(endpoint.refresh_token))
+        token(tokens, written)
+        clock.now += 3600
+    assert len(tokens._entries) <= 8
+    assert 12 == len(endpoint.issued)
+
+
+def test_a_full_memory_takes_one_more(endpoint: TokenServer) -> None:
+    """Also when every entry has a refresh token that nobody else has."""
+    endpoint.rotates = True
+    tokens = Tokens(max_accounts=2)
+    for name in ("alice", "bob", "carol"):
+        held = replace(credentials(endpoint), username=name, refresh_token=Secret(endpoint.refresh_token))
+        assert token(tokens, held)
+
+
 def test_sessions_of_one_account_share_one_request(endpoint: TokenServer) -> None:
     """Of two refresh tokens used at once, a provider that rotates them revokes both."""
     endpoint.rotates = True

@@ -28,6 +28,7 @@ EARLY_S = 120.0
 UNKNOWN_LIFETIME_S = 600.0
 """Of a token that comes without `expires_in`; should it live shorter, the server's refusal renews it."""
 LONGEST_LIFETIME_S = 86_400.0
+MAX_NAMES = 4
 _SLICE_S = 0.25
 
 
@@ -40,6 +41,8 @@ class _Entry:
     expires_at: float = 0.0
     refresh_token: Secret | None = None
     """The newest one, where the provider gave another than the Secret holds."""
+    names: list[bytes] = field(default_factory=list)
+    """Under which it is found, the newest last: a Secret into which a new refresh token was written has another."""
 
 
 class Tokens:
@@ -76,26 +79,37 @@ class Tokens:
 
     def entry(self, credentials: Credentials) -> _Entry:
         """The one entry for these credentials; a long unused one makes room."""
-        key = _identity(credentials)
+        name = _identity(credentials)
         with self._lock:
-            found = self._entries.get(key)
+            found = self._entries.get(name)
             if found is None:
-                found = self._entries[key] = _Entry()
-                self._make_room()
-            self._entries.move_to_end(key)
+                found = _Entry()
+                self._put(name, found)
+            else:
+                self._entries.move_to_end(name)
         return found
 
-    def also_known_as(self, credentials: Credentials, entry: _Entry) -> None:
-        """The Secret will hold another refresh token from now on, or may."""
+    def also_known_as(self, credentials: Credentials, successor: Secret, entry: _Entry) -> None:
+        """The Secret will hold this refresh token from now on, or may. Former names are forgotten but for a few, so
+        that providers which give a new token every hour do not fill the memory.
+        """
+        used, new = _identity(credentials), _identity(replace(credentials, refresh_token=successor))
         with self._lock:
-            self._entries[_identity(credentials)] = entry
-            self._make_room()
+            kept = [*(each for each in entry.names if each not in {used, new}), used, new][-MAX_NAMES:]
+            for name in entry.names:
+                if name not in kept:
+                    self._entries.pop(name, None)
+            entry.names.clear()
+            for name in kept:
+                self._put(name, entry)
 
-    def _make_room(self) -> None:
-        """Forget the oldest; one with a refresh token that nobody else has comes last."""
-        while len(self._entries) > self._max_accounts:
+    def _put(self, name: bytes, entry: _Entry) -> None:
+        """Room is made by forgetting the oldest; one with a refresh token that nobody else has goes last."""
+        entry.names.append(name)
+        if name not in self._entries and len(self._entries) >= self._max_accounts:
             expendable = (key for key, each in self._entries.items() if each.refresh_token is None)
             del self._entries[next(expendable, next(iter(self._entries)))]
+        self._entries[name] = entry
 
 
 class FetchedTokens:
@@ -177,7 +191,7 @@ class FetchedTokens:
             return
         self._tokens.learned(given)
         entry.refresh_token = given
-        self._tokens.also_known_as(replace(self._credentials, refresh_token=given), entry)
+        self._tokens.also_known_as(self._credentials, given, entry)
         self._rotated(Rotation(held, used, given))
 
 
