@@ -2,12 +2,9 @@
 
 import socket
 import ssl
-import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -18,7 +15,13 @@ from archivmail.imap.session import connect
 from archivmail.model.account import Endpoint, TlsMode
 from archivmail.model.errors import ArchivmailError, ConnectionLost, ServerViolation, TlsRefused
 from tests.imap.sessions import QUICK, fetch, opened, uid_set
-from tests.servers.certificates import CertificateAuthority, authority_of_this_run, private_pem
+from tests.servers.certificates import (
+    CertificateAuthority,
+    allow_only,
+    authority_of_this_run,
+    private_pem,
+    server_context,
+)
 from tests.servers.scripted import Conversation, ScriptedServer, sample
 
 
@@ -78,18 +81,6 @@ def key_pem(key: rsa.RSAPrivateKey) -> str:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
-def server_context(pem: str, key: str, *, ciphers: str | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if ciphers:
-        context.set_ciphers(ciphers)
-    with tempfile.TemporaryDirectory() as folder:
-        chain = Path(folder) / "chain.pem"
-        chain.touch(mode=0o600)
-        chain.write_text(key + pem)
-        context.load_cert_chain(chain)
-    return context
-
-
 def self_signed(begin: timedelta, *, key: rsa.RSAPrivateKey | None = None) -> tuple[str, str]:
     """Certificate and key; an RSA key given is left out."""
     own = ec.generate_private_key(ec.SECP256R1())
@@ -132,7 +123,7 @@ def test_a_weak_key_is_refused() -> None:
     key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - breakable is the point
     pem, _ = self_signed(-timedelta(days=1), key=key)
     with ScriptedServer(tls=TlsMode.IMPLICIT) as server:
-        server._context = server_context(pem, key_pem(key), ciphers="DEFAULT@SECLEVEL=0")
+        server._context = server_context((pem, key_pem(key)), ciphers="DEFAULT@SECLEVEL=0")
         error = refused(server, replace(server.endpoint, ca_pem=pem, server_name="localhost"))
         assert isinstance(error, TlsRefused)
         assert "too weak" in error.text
@@ -141,11 +132,8 @@ def test_a_weak_key_is_refused() -> None:
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_a_server_with_old_tls_is_refused(version: ssl.TLSVersion, mode: TlsMode) -> None:
     """TLS 1.2 at least (RFC 8996)."""
-    pem, key = authority_of_this_run().issue("127.0.0.1")
-    context = server_context(pem, key, ciphers="DEFAULT@SECLEVEL=0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
-        context.minimum_version = context.maximum_version = version
+    context = server_context(ciphers="DEFAULT@SECLEVEL=0")
+    allow_only(context, version)
     with ScriptedServer(tls=mode) as server:
         server._context = context
         error = refused(server)
@@ -157,9 +145,8 @@ def test_a_server_with_old_tls_is_refused(version: ssl.TLSVersion, mode: TlsMode
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_server_that_asks_for_our_certificate_is_told(version: ssl.TLSVersion, mode: TlsMode) -> None:
     """TLS 1.3 tells only after the handshake: that is no broken connection, and waiting does not help."""
-    pem, key = authority_of_this_run().issue("127.0.0.1")
-    context = server_context(pem, key)
-    context.minimum_version = context.maximum_version = version
+    context = server_context()
+    allow_only(context, version)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority_of_this_run().ca_pem)
     with ScriptedServer(tls=mode) as server:
@@ -172,8 +159,7 @@ def test_a_server_that_asks_for_our_certificate_is_told(version: ssl.TLSVersion,
 def test_the_server_hears_the_name_that_is_asked_for() -> None:
     """SNI (RFC 6066 §3): one address serves many names; an address itself is never sent."""
     heard: list[str | None] = []
-    pem, key = authority_of_this_run().issue("imap.example.org", "127.0.0.1")
-    context = server_context(pem, key)
+    context = server_context(authority_of_this_run().issue("imap.example.org", "127.0.0.1"))
     context.sni_callback = lambda _socket, name, _context: heard.append(name)
     with ScriptedServer({b"INBOX": sample(1)}, tls=TlsMode.IMPLICIT) as server:
         server._context = context

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
+import tempfile
+import warnings
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -61,6 +65,27 @@ class CertificateAuthority:
 def authority_of_this_run() -> CertificateAuthority:
     """The one authority of this process."""
     return CertificateAuthority("archivmail tests")
+
+
+def server_context(certificate: tuple[str, str] | None = None, *, ciphers: str | None = None) -> ssl.SSLContext:
+    """For a server with this certificate and key in PEM, or with one for localhost."""
+    pem, key = certificate or authority_of_this_run().issue(*LOOPBACK_NAMES)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Path(folder) / "chain.pem"
+        chain.touch(mode=0o600)
+        chain.write_text(key + pem)
+        context.load_cert_chain(chain)
+    return context
+
+
+def allow_only(context: ssl.SSLContext, version: ssl.TLSVersion) -> None:
+    """Speak no other version; old ones too, which Python warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import tempfile
 import threading
-import warnings
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from .certificates import LOOPBACK_NAMES, authority_of_this_run
+from .certificates import allow_only, server_context
 
 HOST = "127.0.0.1"
 
@@ -69,7 +66,10 @@ class TokenServer:
         self._server.daemon_threads = True
         self._scheme = "https" if is_encrypted else "http"
         if is_encrypted:
-            self._server.socket = _context(certificate, tls_version).wrap_socket(
+            context = server_context(certificate, ciphers="DEFAULT@SECLEVEL=0" if tls_version else None)
+            if tls_version is not None:
+                allow_only(context, tls_version)
+            self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
         self.port: int = self._server.server_address[1]
@@ -180,19 +180,3 @@ class TokenServer:
                     return
         except OSError:
             pass  # the client has had enough
-
-
-def _context(certificate: tuple[str, str] | None, version: ssl.TLSVersion | None) -> ssl.SSLContext:
-    pem, key = certificate or authority_of_this_run().issue(*LOOPBACK_NAMES)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if version is not None:
-        context.set_ciphers("DEFAULT@SECLEVEL=0")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old versions are what is asked for
-            context.minimum_version = context.maximum_version = version
-    with tempfile.TemporaryDirectory() as folder:
-        chain = Path(folder) / "chain.pem"
-        chain.touch(mode=0o600)
-        chain.write_text(key + pem)
-        context.load_cert_chain(chain)
-    return context

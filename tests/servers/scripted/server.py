@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import tempfile
 import threading
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from archivmail.model.account import Credentials, Endpoint, Mechanism, Secret, TlsMode
-from tests.servers.certificates import LOOPBACK_NAMES, authority_of_this_run
+from tests.servers.certificates import authority_of_this_run, server_context
 
 from . import commands
 from .conversation import Conversation, CutError
@@ -62,7 +60,7 @@ class ScriptedServer:
         self.tag = b""
         """Of the command that is being answered."""
         self._answers: dict[bytes, Hook] = dict(commands.CORRECT)
-        self._context = _tls_context(certificate) if tls is not TlsMode.DISABLED or certificate else None
+        self._context = server_context(certificate) if tls is not TlsMode.DISABLED or certificate else None
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._conversation = conversation
@@ -181,14 +179,3 @@ class ScriptedServer:
             talk.send(tag + b" " + tagged + b"\r\n")
         if verb == b"LOGOUT":
             talk.cut()
-
-
-def _tls_context(certificate: tuple[str, str] | None) -> ssl.SSLContext:
-    pem, key = certificate or authority_of_this_run().issue(*LOOPBACK_NAMES)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as folder:
-        chain = Path(folder) / "chain.pem"
-        chain.touch(mode=0o600)
-        chain.write_text(key + pem)
-        context.load_cert_chain(chain)
-    return context
