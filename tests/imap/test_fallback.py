@@ -216,3 +216,20 @@ def test_the_session_goes_on_afterwards() -> None:
     with served() as server, opened(server) as session:
         assert assemble(session) is not None
         assert fetch(session, uid_set(7)).octets == {7: WHOLE}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(b" BODY[TEXT] {3}\r\nabc)\r\n", id="the-same-part-again"),
+        pytest.param(b" UID 2)\r\n", id="another-uid"),
+        pytest.param(b" (UID 2 FLAGS ())\r\n", id="amid-the-next-response"),
+    ],
+)
+def test_a_part_that_ends_where_it_should_not_is_no_part(after: bytes) -> None:
+    """trap 77: octets of another message are never joined to this one's."""
+    told = b"* 1 FETCH (UID 7 BODY[HEADER] {8}\r\nA: b\r\n\r\n BODY[TEXT] {3}\r\nabc" + after
+    with served() as server, opened(server) as session:
+        server.on(b"UID FETCH", answering(b"PEEK[", told))
+        with pytest.raises(ServerViolation, match="another length"):
+            assemble(session)

@@ -6,6 +6,7 @@ Only what an archive needs is read; ENVELOPE and BODYSTRUCTURE are never asked f
 import re
 from dataclasses import dataclass
 
+from archivmail.imap.parts import part
 from archivmail.imap.tokens import String, number, pairs, unescaped, upper, words
 from archivmail.model.folder import Folder, FolderName
 from archivmail.model.message import Sighting
@@ -210,21 +211,26 @@ def items(values: list[object]) -> dict[bytes, object]:
     found = pairs(inner, _KNOWN_ITEMS.__contains__)
     if b"BODY.PEEK[]" in found:
         found.setdefault(BODY, found[b"BODY.PEEK[]"])
-    if BODY in found and not _ends_well(inner):
+    if not _ends_well(inner):
         raise BadReply("sent octets of another length than announced")
     return found
 
 
 def _ends_well(inner: list[object]) -> bool:
-    """After the octets of a message stand names with values, each once (trap 77).
+    """After octets of a message stand names with values, none of them twice (trap 77).
 
     A literal that was announced too long ends amid a later response, a quoted string that holds a quote ends too early.
     """
-    at = next(index for index, word in enumerate(inner) if upper(word) in BODY_NAMES)
-    names = [upper(word) for word in inner[at + 2 :: 2]]
-    told = [upper(word) for word in inner[:at]]
-    return len(inner) % 2 == at % 2 and all(
-        _ITEM_NAME.fullmatch(name) and name not in BODY_NAMES and (name != b"UID" or name not in told) for name in names
+    at = next((index for index, word in enumerate(inner) if part(upper(word)) is not None), None)
+    if at is None:
+        return True
+    names = [upper(word) for word in inner[at::2]]
+    once = [name for name in names if name == b"UID" or part(name) is not None]
+    return (
+        len(inner) % 2 == at % 2
+        and all(map(_ITEM_NAME.fullmatch, names))
+        and len(once) == len(set(once))
+        and not (b"UID" in once and b"UID" in map(upper, inner[:at]))
     )
 
 
