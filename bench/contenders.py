@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.filling import PASSWORD, USER
-from tests.servers.dovecot import Dovecot
 
 NOOP = ", nothing new"
-Command = Callable[[Dovecot, Path], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server is reached, perhaps through a proxy."""
+
+    host: str
+    port: int
+
+
+Command = Callable[[Address, Path], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Contender:
     """Part of the line of output by which everything is archived."""
 
 
-def archivmail(server: Dovecot, target: Path) -> list[str]:
+def archivmail(server: Address, target: Path) -> list[str]:
     manifest = target / "account.yaml"
     account = {
         "apiVersion": "archivmail.io/v1alpha1",
@@ -51,7 +60,7 @@ def archivmail(server: Dovecot, target: Path) -> list[str]:
 
 
 def mbsync(*, fsync: bool) -> Command:
-    def command(server: Dovecot, target: Path) -> list[str]:
+    def command(server: Address, target: Path) -> list[str]:
         config = target / "mbsyncrc"
         config.write_text(
             f"""FSync {"yes" if fsync else "no"}

@@ -27,3 +27,13 @@ def filled_server(server: Dovecot, count: int) -> int:
 
         server.bulk_append(USER, folder, counted())
     return octets
+
+
+def many_folders(server: Dovecot, count: int) -> None:
+    """So many folders with two small messages each."""
+    server.add_user(USER, PASSWORD)
+    for number in range(count):
+        name = "INBOX" if not number else f"Folder {number:03}"
+        if number:
+            server.create_folder(USER, name)
+        server.bulk_append(USER, name, messages(2, seed=number))

@@ -7,6 +7,7 @@ source "$(dirname "$0")/cache.sh"
 TOOLS=(
   "helm helm.sh/helm/v4/cmd/helm v4.3.1"
   "kubeconform github.com/yannh/kubeconform/cmd/kubeconform v0.8.0"
+  "toxiproxy-server github.com/Shopify/toxiproxy/v2/cmd/server v2.5.0" # slow lines for the benchmark
   "versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0" # S3 over a directory
 )
 
@@ -19,6 +20,10 @@ for entry in "${TOOLS[@]}"; do
     continue
   fi
   say "building $name $version"
-  GOBIN="$BIN" CGO_ENABLED=0 nice -n 10 go install -trimpath -buildvcs=false -ldflags "-s -w" "$package@$version"
+  # Elsewhere first: a program has the name of its package, which need not be the one that it is known by.
+  built="$(mktemp -d "$BIN/.building-XXXXXX")"
+  GOBIN="$built" CGO_ENABLED=0 nice -n 10 go install -trimpath -buildvcs=false -ldflags "-s -w" "$package@$version"
+  mv "$built/$(basename "$package")" "$BIN/$name"
+  rmdir "$built"
   stamp "$name" "$version"
 done
