@@ -79,6 +79,9 @@ def failed(reason: Reason = Reason.CONNECTION_FAILED, *, needs_user: bool = Fals
         pytest.param(failed(Reason.AUTHENTICATION_FAILED, needs_user=True), 1, 21600, id="refused-credentials-6h"),
         pytest.param(failed(Reason.TLS_FAILED, needs_user=True), 1, 3600, id="certificate-hourly"),
         pytest.param(failed(Reason.SECRET_NOT_FOUND, needs_user=True), 1, 1, id="secret-may-come-any-moment"),
+        pytest.param(failed(Reason.QUOTA_EXCEEDED, hint=3600), 1, 3600, id="quota-of-a-day-an-hour-first"),
+        pytest.param(failed(Reason.QUOTA_EXCEEDED, hint=3600), 2, 7200, id="quota-of-a-day-then-two"),
+        pytest.param(failed(Reason.QUOTA_EXCEEDED, hint=3600), 9, 21600, id="quota-of-a-day-six-at-most"),
         pytest.param(failed(Reason.RUN_IN_PROGRESS), 9, 15, id="another-process-is-at-it"),
     ],
 )

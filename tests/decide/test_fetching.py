@@ -47,7 +47,8 @@ def test_unchanged_folder_is_up_to_date() -> None:
     ("snapshot", "state", "changes"),
     [
         pytest.param(replace(SNAPSHOT, uid_next=Uid(12)), STATE, {}, id="uidnext-grew"),
-        pytest.param(replace(SNAPSHOT, uid_next=Uid(9)), STATE, {}, id="uidnext-fell (trap 6)"),
+        pytest.param(SNAPSHOT, replace(STATE, uid_next=Uid(99)), {}, id="uidnext-fell-to-what-is-there (trap 5)"),
+        pytest.param(replace(SNAPSHOT, uid_next=Uid(9)), replace(STATE, uid_next=Uid(9)), {}, id="always-too-low"),
         pytest.param(replace(SNAPSHOT, messages=9), STATE, {}, id="messages-changed"),
         pytest.param(replace(SNAPSHOT, uid_next=None), STATE, {}, id="server-gives-no-uidnext (trap 27)"),
         pytest.param(replace(SNAPSHOT, limited=True), STATE, {}, id="limited-view (trap 31)"),
@@ -77,6 +78,12 @@ def test_folder_starts_over_when_uidvalidity_changes() -> None:
     assert StartOver(Start.VALIDITY_CHANGED, UidValidity(8), UidValidity(7)) == planned(
         replace(SNAPSHOT, uid_validity=UidValidity(8))
     )
+
+
+@pytest.mark.parametrize("uid_next", [1, 9, 10])
+def test_folder_starts_over_when_uids_are_given_a_second_time(uid_next: int) -> None:
+    """Trap 6: UIDNEXT fell below UIDs that were listed, with an equal UIDVALIDITY: contents are compared."""
+    assert StartOver(Start.UIDS_REUSED, UidValidity(7)) == planned(replace(SNAPSHOT, uid_next=Uid(uid_next)))
 
 
 def test_folder_starts_over_for_another_origin_even_with_equal_uidvalidity() -> None:

@@ -10,7 +10,7 @@ from archivmail.decide.status import begin, finish
 from archivmail.model.notices import Severity
 from archivmail.model.outcome import AccountOutcome, Failure, Result
 from archivmail.model.reasons import Reason
-from archivmail.model.status import AccountStatus, FolderSummary
+from archivmail.model.status import AccountStatus, ConditionStatus, ConditionType, FolderSummary
 from archivmail.model.uidset import UidValidity
 from tests.decide.builders import NOW, SPEC, a_failure, a_folder, an_outcome
 
@@ -130,3 +130,50 @@ def test_every_uidvalidity_reset_is_a_warning() -> None:
 
     assert [(Severity.WARNING, Reason.UID_VALIDITY_CHANGED)] * 2 == [(n.severity, n.reason) for n in second]
     assert "Folder 'INBOX': UIDVALIDITY changed from 6 to 7" in second[0].text
+
+
+def test_a_used_up_quota_is_told_at_once_with_the_time_of_the_next_try() -> None:
+    """§1.8 [OVERQUOTA]: the account stops until then, and nobody has to wonder."""
+    failure = Failure(Reason.QUOTA_EXCEEDED, "the quota is used up", retry_after=timedelta(hours=1), stage="fetch")
+    good = finished(an_outcome(a_folder()))
+    status = finished(an_outcome(a_folder(), result=Result.PARTIAL, failure=failure, added=4), good)
+
+    assert status.next_sync_time == NOW + timedelta(hours=1)
+    ready = status.condition(ConditionType.READY)
+    assert ready is not None
+    assert (ready.status, ready.reason) == (ConditionStatus.FALSE, Reason.QUOTA_EXCEEDED)
+    assert "The next try is at 2026-11-20T11:00:00Z" in ready.message
+
+
+def test_a_hint_of_the_server_is_told_with_the_time() -> None:
+    """§1.8 Exchange: once the account counts as not ready."""
+    failure = Failure(Reason.SERVER_BUSY, "throttled", retry_after=timedelta(hours=2), stage="fetch")
+    failing = replace(finished(an_outcome(a_folder())), consecutive_failures=2)
+    status = finished(an_outcome(result=Result.FAILED, failure=failure), failing)
+
+    ready = status.condition(ConditionType.READY)
+    assert ready is not None
+    assert "The next try is at 2026-11-20T12:00:00Z" in ready.message
+
+
+def test_an_alert_is_shown_in_ready_and_is_an_event_once() -> None:
+    """§1.8 [ALERT]: it must be shown (RFC 9051 §7.1), and not again while the server repeats it."""
+    outcome = an_outcome(a_folder(), alerts=("Your mailbox moves tonight",))
+    first = finished(outcome)
+    second = finished(outcome, first)
+
+    ready = first.condition(ConditionType.READY)
+    assert ready is not None
+    assert "Your mailbox moves tonight" in ready.message
+    told = [each for each in notices(BEGUN, first, outcome) if each.reason is Reason.SERVER_ALERT]
+    assert [(Severity.WARNING, "The server asks to show this: Your mailbox moves tonight")] == [
+        (each.severity, each.text) for each in told
+    ]
+    assert [] == [each for each in notices(first, second, outcome) if each.reason is Reason.SERVER_ALERT]
+
+
+def test_alerts_are_bounded() -> None:
+    """A server that sends many is shown with the first few."""
+    outcome = an_outcome(a_folder(), alerts=tuple(f"alert {number}" for number in range(10)))
+
+    assert 3 == sum(each.reason is Reason.SERVER_ALERT for each in notices(BEGUN, finished(outcome), outcome))

@@ -161,3 +161,41 @@ def test_rules_that_select_nothing_stall_the_account(world: World) -> None:
         outcome.failure.reason,
         outcome.failure.needs_user,
     )
+
+
+def test_uids_that_are_given_a_second_time_are_compared_by_content(world: World) -> None:
+    """Trap 6: the mailbox was restored from a backup; UIDs 3 and 4 mean other mail under the same UIDVALIDITY."""
+    inbox = world.server.inbox
+    inbox.append(b"one", b"two", b"lost", b"lost too")
+    world.sync()
+    del inbox.messages[3], inbox.messages[4]
+    inbox.next_uid = 3
+    world.sync()
+    inbox.append(b"other", b"other too")
+
+    outcome = world.sync()
+
+    kept = {b"".join(world.archive.octets(row.content_id)) for row in world.archive.placements()}
+    assert {b"one", b"two", b"lost", b"lost too", b"other", b"other too"} == kept
+    assert Result.SUCCEEDED is outcome.result
+    assert "imap_uids_reused" in world.audit()
+    world.server.fetched.clear()
+    world.later(hours=25)
+    world.sync()
+    assert [] == world.server.fetched, "once is enough"
+
+
+def test_uids_reused_between_two_runs_are_compared_by_content(world: World) -> None:
+    """Trap 6: all of it happened while nobody looked, but UIDNEXT is still below what was listed."""
+    inbox = world.server.inbox
+    inbox.append(b"one", b"two", b"three", b"four", b"five")
+    world.sync()
+    for uid in (3, 4, 5):
+        del inbox.messages[uid]
+    inbox.next_uid = 3
+    inbox.append(b"other")
+
+    world.sync()
+
+    kept = {b"".join(world.archive.octets(row.content_id)) for row in world.archive.placements()}
+    assert b"other" in kept

@@ -24,6 +24,7 @@ class Start(StrEnum):
     OTHER_ORIGIN = "other-origin"
     VALIDITY_CHANGED = "validity-changed"
     VALIDITY_UNKNOWN = "validity-unknown"
+    UIDS_REUSED = "uids-reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,22 @@ def plan(
         return StartOver(Start.OTHER_ORIGIN, snapshot.uid_validity)
     if epoch.uid_validity != snapshot.uid_validity:
         return StartOver(Start.VALIDITY_CHANGED, snapshot.uid_validity, epoch.uid_validity)
+    if state is not None and state.epoch == epoch and _reuses_uids(snapshot, state):
+        return StartOver(Start.UIDS_REUSED, snapshot.uid_validity)
     if state is not None and not has_ledger and _nothing_changed(snapshot, state, epoch, now):
         return UpToDate(state)
     return Continue(epoch)
+
+
+def _reuses_uids(snapshot: Snapshot, state: FolderState) -> bool:
+    """Did the server take back UIDs that it gave to messages (trap 6)? They may mean other messages by now.
+
+    UIDNEXT alone may fall back to what is really there, where it ran ahead (trap 5); only one that fell below a UID
+    that the server had listed breaks RFC 9051 §2.3.1.1. A server that always counts so is not started over each time.
+    """
+    if snapshot.uid_next is None or state.uid_next is None:
+        return False
+    return snapshot.uid_next < state.uid_next and snapshot.uid_next <= state.last_uid
 
 
 def _nothing_changed(snapshot: Snapshot, state: FolderState, epoch: Epoch, now: datetime) -> bool:
@@ -82,6 +96,7 @@ def _nothing_changed(snapshot: Snapshot, state: FolderState, epoch: Epoch, now: 
         and not snapshot.limited
         and state.epoch == epoch
         and state.uid_next is not None
+        and state.uid_next > state.last_uid  # below, it is no mark of anything
         and state.uid_next == snapshot.uid_next
         and state.messages == snapshot.messages
         and state.compared_at is not None

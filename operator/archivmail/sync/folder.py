@@ -81,6 +81,9 @@ class FolderPass:
             self.around.watcher.folder_reset(name, step.before, step.uid_validity)
             facts: dict[str, str | int | bool] = {"folder": name, "before": step.before, "after": step.uid_validity}
             self.around.archive.record(AuditEvent("imap_uidvalidity_reset", self.ref.namespace, self.ref.name, facts))
+        if step.why is Start.UIDS_REUSED:
+            facts = {"folder": display(self.folder.name), "uidNext": self._opened.uid_next or 0}
+            self.around.archive.record(AuditEvent("imap_uids_reused", self.ref.namespace, self.ref.name, facts))
         return epoch
 
     def _compare_and_fetch(self, epoch: Epoch) -> None:
