@@ -115,7 +115,12 @@ class _Run:
             self._stage = "archive"
             self.fail(error, is_timeout=False)
         reached = self._passed
-        rest = [reached.get(folder.name) or unvisited(folder, archive) for folder in self._selection.selected]
+        try:
+            rest = [reached.get(folder.name) or unvisited(folder, archive) for folder in self._selection.selected]
+        except ArchivmailError as error:  # the catalog went away: the status keeps what it showed before
+            self._stage = "archive"
+            self.fail(error, is_timeout=False)
+            return ()
         return (*rest, *self._missing)
 
     def _sessions(self, archive: AccountArchive, connect: Connect) -> None:
