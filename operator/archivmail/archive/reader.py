@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from archivmail.archive.catalog import reading
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.reading import Location
-from archivmail.archive.packs.reading import Source, content
+from archivmail.archive.packs.reading import Source, beginning, content
 from archivmail.archive.packs.stores import PackStore
 from archivmail.archive.rows import ArchivedMessage
 from archivmail.model.errors import ArchiveDamaged, SpecInvalid
@@ -90,17 +90,12 @@ class NearbyReader:
         self._source: Source | None = None
 
     def beginning(self, place: Location, limit: int) -> bytes:
-        """About the first `limit` octets. Raises ArchiveDamaged, ArchiveUnavailable."""
+        """The first `limit` octets. Raises ArchiveDamaged, ArchiveUnavailable."""
         if place.pack != self._name or self._source is None:
             self.close()
             self._source = _AheadSource(self._open.enter_context(self._store.open(place.pack)))
             self._name = place.pack
-        found = bytearray()
-        for piece in content(self._source, place.offset, place.length):
-            found += piece
-            if len(found) >= limit:
-                break
-        return bytes(found[:limit])
+        return beginning(self._source, place.offset, place.length, limit)
 
     def close(self) -> None:
         self._open.close()

@@ -19,6 +19,12 @@ _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9]{0,20})")
 
 def to_text(page: str) -> str:
     """Visible text of a page; one line for each block, no white space doubled."""
+    lines = (" ".join(line.split()) for line in visible(page).split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def visible(page: str) -> str:
+    """The same with white space as it comes: who looks for words needs no better, and it takes a third of the time."""
     first, *pieces = page.replace("\n", " ").split("<")
     shown = [first]
     known: dict[str, str] = {}  # tag as written -> what it shows; most tags of a page are alike
@@ -41,10 +47,7 @@ def to_text(page: str) -> str:
         shown.append(shows)
         shown.append(text)
     text = "".join(shown)
-    if "&" in text:
-        text = unescape(text)
-    lines = (" ".join(line.split()) for line in text.split("\n"))
-    return "\n".join(line for line in lines if line)
+    return unescape(text) if "&" in text else text
 
 
 def _first_sight(piece: str, tag: str, text: str, known: dict[str, str]) -> tuple[str, str, str]:

@@ -4,12 +4,13 @@ Bounded in input, output, parts and depth (see also parts.py); linear in time. W
 by a search and is archived all the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from archivmail.mime.charsets import decode
 from archivmail.mime.envelope import Envelope, of_fields
 from archivmail.mime.headers import text_of
-from archivmail.mime.hypertext import to_text
+from archivmail.mime.hypertext import to_text, visible
 from archivmail.mime.parts import Part, walk
 
 MAX_INPUT_BYTES = 16 * 1024 * 1024
@@ -59,14 +60,14 @@ def extract(octets: bytes) -> Extract:
         if part.filename and len(names) < MAX_ATTACHMENTS:
             names.append(part.filename)
         if room > 0:
-            text = _text(part)
+            text = _text(part, visible)
             texts.append(text[:room])
             room -= len(text) + 1
         else:
             is_cut = True
     return Extract(
         envelope=of_fields(fields),
-        texts=tuple(text for text in texts if text),
+        texts=tuple(text for text in texts if text and not text.isspace()),
         attachment_names=tuple(names),
         attachment_count=count,
         is_cut=is_cut or room < 0,
@@ -87,7 +88,7 @@ def readable(octets: bytes) -> str:
             break
         if not part.content_type.startswith("text/") or part.is_attachment:
             continue
-        text = _text(part)[:room]
+        text = _text(part, to_text)[:room]
         room -= len(text)
         (pages if part.content_type == "text/html" else plain).append(text)
     return "\n".join(plain if any(text.strip() for text in plain) else pages)
@@ -101,7 +102,7 @@ def attachments(octets: bytes) -> list[Attachment]:
     ]
 
 
-def _text(part: Part) -> str:
+def _text(part: Part, of_page: Callable[[str], str]) -> str:
     if part.is_message:
         get = part.embedded_fields().get
         return "\n".join(filter(None, (text_of(get(name, b"")) for name in ("subject", "from", "to"))))
@@ -111,4 +112,4 @@ def _text(part: Part) -> str:
     if b"\0" in octets[:4096] and not part.charset.lower().startswith(("utf-16", "utf-32", "ucs")):
         return ""  # a file that somebody's program took for text
     text = decode(octets, part.charset)
-    return to_text(text) if part.content_type == "text/html" else text
+    return of_page(text) if part.content_type == "text/html" else text

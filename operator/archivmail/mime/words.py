@@ -57,7 +57,9 @@ def words(text: str) -> list[str]:
                 found.append(piece.lower())
             else:
                 found += _words_of(piece)
-    return [word if len(word) <= MAX_WORD else word[:MAX_WORD] for word in found]
+    if max(map(len, found), default=0) > MAX_WORD:
+        return [word[:MAX_WORD] for word in found]
+    return found
 
 
 def ends_open(text: str) -> bool:

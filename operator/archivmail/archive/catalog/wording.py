@@ -92,6 +92,8 @@ def _texts(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _not_said(text: str, before: str) -> Iterator[list[str]]:
     """The lines of a text without those that stand in `before`, in its order: a page that repeats the plain text."""
+    if f" {' '.join(words(text))} " in before:
+        return
     at = 0
     kept: list[str] = []
     for line in text.split("\n"):

@@ -157,6 +157,26 @@ def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
         raise ArchiveDamaged("The octets of a message are not those that were archived.")
 
 
+def beginning(source: Source, offset: int, length: int, limit: int) -> bytes:
+    """At most the first `limit` octets of the member whose frame lies there; checked by the frame's checksum alone.
+
+    For the index, which reads every message once: `content` takes twice the time. Raises ArchiveDamaged.
+    """
+    octets = source.read_at(offset, length) if length <= WINDOW else None
+    decompressor = zstandard.ZstdDecompressor()
+    try:
+        size = 0 if octets is None else _content_size(octets)
+        if size > 2 * WINDOW:
+            size, octets = 0, None
+        read = _opened(decompressor, source, Frame(offset, length, size), octets)
+        header = parse(read)
+        if header is None:
+            raise ArchiveDamaged("The end of the pack stands where a message should be.")
+        return b"".join(_pieces(read, min(header.size, limit)))
+    except zstandard.ZstdError as error:
+        raise ArchiveDamaged("A frame of the pack does not decompress.") from error
+
+
 Read = Callable[[int], bytes]
 
 
