@@ -46,6 +46,7 @@ docs: venv ## the documentation, built strictly
 
 bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 	$(PY) -m bench
+	$(PY) -m bench search
 
 crds: venv ## write the CRD anew from the model, and the chart's copy
 	archivmail crd > deploy/crds/archivmail.io_imapaccounts.yaml

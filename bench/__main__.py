@@ -2,6 +2,7 @@
 
 1. First sync of 20,000 messages. 2. First sync of 2,000 messages over round trips of 0, 20 and 100 ms.
 3. Nothing new in 200 folders. 4. Nothing new in 50 folders.
+`python -m bench search` measures the search instead (search.py).
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 
-from bench import firstsync, latency, nothingnew
+from bench import firstsync, latency, nothingnew, search
 from bench.contenders import Address
 from bench.filling import filled_server, many_folders
 from tests.servers.dovecot import Dovecot
@@ -20,6 +22,9 @@ MANY, FEW = 200, 50
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["search"]:
+        search.main(sys.argv[2:])
+        return
     options = _options()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"# {platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load}")

@@ -46,7 +46,10 @@ class Mailboxes:
         self._weights = list(accumulate(1 / (rank + 3) for rank in range(len(self.words))))
         self.han = [chr(0x4E00 + 7 * number) for number in range(2500)]
         self._han_weights = list(accumulate(1 / (rank + 3) for rank in range(len(self.han))))
-        self.people = [f"{self.words[500 + 3 * n]}.{self.words[501 + 3 * n]}@{self.words[900 + n % 40]}.example" for n in range(400)]
+        self.people = [
+            f"{self.words[500 + 3 * n]}.{self.words[501 + 3 * n]}@{self.words[900 + n % 40]}.example"
+            for n in range(400)
+        ]
 
     def _made(self, count: int) -> list[str]:
         made: dict[str, None] = {}
@@ -96,7 +99,10 @@ class Mailboxes:
         return "\n".join((*lines, "", f"Ticket T-{number:07d}", ""))
 
     def _page(self, text: str) -> str:
-        rows = "".join(f'<tr><td style="{_STYLE}" align="left" valign="top"><p style="{_STYLE}">{line}</p></td></tr>\n' for line in text.split("\n"))
+        rows = "".join(
+            f'<tr><td style="{_STYLE}" align="left" valign="top"><p style="{_STYLE}">{line}</p></td></tr>\n'
+            for line in text.split("\n")
+        )
         return f'<!DOCTYPE html><html><head><meta charset="utf-8"><style>td,p,a{{{_STYLE}}} @media(max-width:600px){{td{{padding:0}}}}</style></head><body><table width="600" cellpadding="0" cellspacing="0">{rows}</table><img src="https://track.example/{self._chance.getrandbits(160):x}" width="1" height="1"></body></html>\n'
 
     def _head(self, number: int, received: datetime, *, is_outside: bool) -> bytes:
@@ -104,13 +110,18 @@ class Mailboxes:
         subject = self.sentence(chance.randrange(3, 8))
         if chance.random() < 0.05:
             subject = Header("".join(chance.choices(self.han, cum_weights=self._han_weights, k=8)), "utf-8").encode()
-        lines = [f"Received: from mx{n}.{chance.choice(self.words)}.example (mx{n}.example [192.0.2.{number % 250}])\r\n\tby mail{n}.example (Postfix) with ESMTPS id {chance.getrandbits(48):X}\r\n\tfor <{ACCOUNTS[number % 5]}@example.org>; {format_datetime(received)}" for n in range(4 if is_outside else 1)]
+        lines = [
+            f"Received: from mx{n}.{chance.choice(self.words)}.example (mx{n}.example [192.0.2.{number % 250}])\r\n\tby mail{n}.example (Postfix) with ESMTPS id {chance.getrandbits(48):X}\r\n\tfor <{ACCOUNTS[number % 5]}@example.org>; {format_datetime(received)}"
+            for n in range(4 if is_outside else 1)
+        ]
         if is_outside:
             lines += [
                 f"{name}: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example; s=s{number % 3};\r\n\th=from:to:subject:date:message-id; bh={_token(chance, 32)};\r\n\tb={_token(chance, 256)}"
                 for name in ("DKIM-Signature", "ARC-Message-Signature", "ARC-Seal")
             ]
-            lines.append("Authentication-Results: mail.example; dkim=pass header.d=example; spf=pass smtp.mailfrom=example; dmarc=pass")
+            lines.append(
+                "Authentication-Results: mail.example; dkim=pass header.d=example; spf=pass smtp.mailfrom=example; dmarc=pass"
+            )
         lines += [
             f"Message-ID: <{number}.{chance.getrandbits(64):x}@example>",
             f"Date: {format_datetime(received)}",
@@ -134,4 +145,6 @@ def _part(subtype: str, text: str) -> bytes:
 def _multipart(subtype: str, number: int, parts: list[bytes]) -> bytes:
     mark = f"=_part_{number}"
     head = f'Content-Type: multipart/{subtype}; boundary="{mark}"\r\n\r\n'.encode()
-    return head + b"".join(b"--" + mark.encode() + b"\r\n" + part + b"\r\n" for part in parts) + f"--{mark}--\r\n".encode()
+    return (
+        head + b"".join(b"--" + mark.encode() + b"\r\n" + part + b"\r\n" for part in parts) + f"--{mark}--\r\n".encode()
+    )

@@ -60,7 +60,7 @@ def test_an_mbox_is_read_by_others(filled: Path, tmp_path: Path) -> None:
     """A file per folder; the standard library counts the same messages."""
     archivmail("export", "--format", "mbox", "--output", tmp_path / "out", "--archive", filled)
 
-    boxes = [mailbox.mbox(path) for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    boxes = [mailbox.mbox(path) for path in (tmp_path / "out").rglob("*.mbox")]
     count = sum(len(box) for box in boxes)
     for box in boxes:
         box.close()
@@ -75,7 +75,9 @@ def test_a_tar_passes_a_pipe(filled: Path, tmp_path: Path) -> None:
 
     with tarfile.open(tmp_path / "out.tar") as tar:
         found = Counter(
-            hashlib.sha256(file.read()).hexdigest() for each in tar if (file := tar.extractfile(each)) is not None
+            hashlib.sha256(file.read()).hexdigest()
+            for each in tar
+            if each.name != "MANIFEST.sha256" and (file := tar.extractfile(each)) is not None
         )
     assert ended.code == 0
     assert found == SENT
@@ -117,3 +119,14 @@ def test_an_output_that_cannot_be_written_is_said(filled: Path, tmp_path: Path) 
 
     assert ended.code == 3
     assert "Traceback" not in ended.err
+
+
+def test_the_manifest_tells_the_query_and_its_accounts(filled: Path, tmp_path: Path) -> None:
+    """What was asked for stands beside what was written."""
+    archivmail("export", "-a", "alice", "folder:Sent", "--output", tmp_path / "out", "--archive", filled)
+
+    lines = (tmp_path / "out" / "MANIFEST.sha256").read_text().splitlines()
+    assert {"# query: folder:Sent", "# accounts: team-a/alice", "# complete: yes"} <= set(lines)
+    assert {line.split()[0] for line in lines if not line.startswith("#")} == set(
+        contents(*(MAIL / "Sent").glob("*.eml"))
+    )

@@ -12,15 +12,14 @@ from archivmail.archive import index
 from archivmail.archive.anchor import NAME as ANCHOR
 from archivmail.archive.anchor import Anchoring
 from archivmail.archive.anchor import load as load_anchor
-from archivmail.archive.catalog import accounts, indexing, passes, policies, reading, trail
+from archivmail.archive.catalog import accounts, passes, policies, reading, trail
 from archivmail.archive.catalog.adopting import adopt
 from archivmail.archive.catalog.damage import Verification, last_verification
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.indexing import Waiting
 from archivmail.archive.catalog.proving import Expected, TrailProof, prove
-from archivmail.archive.catalog.querytext import Query
-from archivmail.archive.catalog.search import Cursor, Hit, search
 from archivmail.archive.events import policy_events
+from archivmail.archive.finding import Finder
 from archivmail.archive.ground import Ground
 from archivmail.archive.keeping import Keeping
 from archivmail.archive.locking import AccountLocks
@@ -28,7 +27,7 @@ from archivmail.archive.packs.names import PackNames, account_prefix
 from archivmail.archive.packs.stores import PackStore
 from archivmail.archive.reader import NearbyReader, Reader
 from archivmail.archive.rebuild import rebuild
-from archivmail.archive.rows import ArchivedMessage, AuditEntry, PlacementRow
+from archivmail.archive.rows import ArchivedMessage, AuditEntry
 from archivmail.archive.scanning import OpenStore
 from archivmail.archive.values import RebuildReport, VerifyReport
 from archivmail.archive.verify import Progress, verify
@@ -49,7 +48,7 @@ def _milliseconds() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Archive:
+class Archive(Finder):
     """An open archive. Thread-safe but for `rebuild`. Methods raise ArchiveUnavailable."""
 
     def __init__(
@@ -150,24 +149,6 @@ class Archive:
             account = accounts.find_account(connection, ref)
             return [] if account is None else passes.states(connection, account)
 
-    def search(
-        self,
-        query: Query,
-        *,
-        namespace: str | None = None,
-        account: str | None = None,
-        limit: int = 50,
-        before: Cursor | None = None,
-    ) -> list[Hit]:
-        """Messages that match, newest first."""
-        with self._database.reading() as connection:
-            return search(connection, query, namespace=namespace, account=account, limit=limit, before=before)
-
-    def index_backlog(self) -> int:
-        """Messages that a search cannot find yet."""
-        with self._database.reading() as connection:
-            return indexing.backlog(connection)
-
     def resolve(self, prefix: str) -> ContentId:
         """The content whose id begins so. Raises SpecInvalid when there is none, or more than one."""
         return self._reader.resolve(prefix)
@@ -179,13 +160,6 @@ class Archive:
     def octets(self, content_id: ContentId) -> Iterator[bytes]:
         """The exact octets. Raises SpecInvalid, and ArchiveDamaged, at the latest after the last piece."""
         return self._reader.octets(content_id)
-
-    def placements(
-        self, *, namespace: str | None = None, account: str | None = None, query: Query | None = None
-    ) -> Iterator[PlacementRow]:
-        """Every sighting, in an order that never changes. One snapshot; memory does not grow with them."""
-        with self._database.reading() as connection:
-            yield from reading.all_placements(connection, namespace=namespace, account=account, query=query)
 
     def audit_entries(self) -> Iterator[AuditEntry]:
         """The trail, oldest first, each entry checked."""

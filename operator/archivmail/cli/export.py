@@ -8,10 +8,9 @@ from typing import BinaryIO, Final
 import click
 
 from archivmail.archive.archive import Archive
-from archivmail.archive.catalog.querytext import parse
+from archivmail.archive.catalog.querytext import Query, parse
 from archivmail.archive.export.report import ExportReport, Format
 from archivmail.archive.export.run import export
-from archivmail.archive.rows import PlacementRow
 from archivmail.cli.counting import UNKNOWN_TOTAL, counting
 from archivmail.cli.opened import accounts_of, for_reading
 from archivmail.cli.options import account_options, archive_options
@@ -54,34 +53,42 @@ def command(
     """Write messages to files, octets unchanged.
 
     Everything, or what QUERY finds (as in search). One file for each place where a message was seen, as the mailbox
-    looked. What an earlier export wrote stays and is not written again, so an export that was stopped goes on. A
-    message that cannot be read is named, the others are written, and the exit code is 1.
+    looked. An export that was stopped goes on with the same command. Last comes MANIFEST.sha256 with the SHA-256 of
+    every message: sha256sum --check MANIFEST.sha256. A message that cannot be read is named there, the others are
+    written, and the exit code is 1.
     """
     with for_reading(archive_url, catalog_url) as archive:
-        if not accounts_of(archive, namespace, account):
+        refs = accounts_of(archive, namespace, account)
+        if not refs:
             return Exit.COMPLETE
-        rows = _rows(archive, " ".join(query), namespace, account)
+        text = " ".join(query)
+        wanted = _wanted(archive, text)
+        total = (
+            UNKNOWN_TOTAL if unique else archive.count_placements(namespace=namespace, account=account, query=wanted)
+        )
         with counting("export", lambda number: counted(number, "message")) as progress:
             report = export(
                 archive,
-                rows,
+                archive.placements(namespace=namespace, account=account, query=wanted),
                 format=Format(format_name),
                 output=_target(output),
                 unique=unique,
-                progress=lambda so_far: progress(so_far.written + so_far.present, UNKNOWN_TOTAL),
+                query=text,
+                accounts=tuple(map(str, refs)),
+                progress=lambda so_far: progress(so_far.written + so_far.present + so_far.failed, total),
             )
     for line in _lines(report, output):
         note(line)
     return Exit.COMPLETE if report.is_complete else Exit.INCOMPLETE
 
 
-def _rows(archive: Archive, query: str, namespace: str | None, account: str | None) -> Iterator[PlacementRow]:
+def _wanted(archive: Archive, query: str) -> Query | None:
     if not query:
-        return archive.placements(namespace=namespace, account=account)
+        return None
     wanted = parse(query)
     if backlog := archive.index_backlog():
         note(f"{counted(backlog, 'message')} not indexed yet and may be left out; archivmail sync indexes them")
-    return archive.placements(namespace=namespace, account=account, query=wanted)
+    return wanted
 
 
 def _target(output: str) -> Path | BinaryIO:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from archivmail.archive.export.manifest import NAME as MANIFEST
 from archivmail.archive.export.report import ExportReport, Format
 from archivmail.archive.export.run import export
 from archivmail.archive.rows import PlacementRow
@@ -62,10 +63,17 @@ class Mailbox:
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """Every file below, by its path."""
+    """Every file of mail below, by its path: no manifest, nothing unfinished."""
     return {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(MANIFEST)
     }
+
+
+def unfinished(directory: Path) -> list[str]:
+    """Journals and files under temporary names."""
+    return sorted(path.name for path in directory.rglob(".*") if path.is_file())
 
 
 NASTY = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from archivmail.archive.export.manifest import NAME as MANIFEST
 from archivmail.archive.export.report import Format
 from archivmail.archive.export.run import export
 from archivmail.model.errors import SpecInvalid
@@ -15,7 +16,9 @@ from tests.archive.export.sightings import NASTY, NOON, Mailbox, files
 
 def members(octets: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(octets)) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    assert found.pop(MANIFEST).startswith(b"# export of archivmail ")
+    return found
 
 
 def test_members_are_those_of_the_eml_tree(mailbox: Mailbox, tmp_path: Path) -> None:
@@ -28,7 +31,7 @@ def test_members_are_those_of_the_eml_tree(mailbox: Mailbox, tmp_path: Path) -> 
     expected = {f"team/alice/INBOX/7-{uid}.eml": octets for uid, octets in enumerate(NASTY, 1)}
     assert found == expected | {f"team/alice/INBOX/7-1~{second.content_id.hex()[:8]}.eml": b"other octets"}
     with tarfile.open(tmp_path / "a.tar") as tar:
-        assert {member.mtime for member in tar} == {NOON.timestamp()}
+        assert {member.mtime for member in tar if member.name != MANIFEST} == {NOON.timestamp()}
 
 
 def test_gnu_tar_unpacks_it(mailbox: Mailbox, tmp_path: Path) -> None:

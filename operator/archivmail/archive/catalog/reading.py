@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from archivmail.archive.catalog.accounts import folder_name
 from archivmail.archive.catalog.querytext import Query
@@ -75,18 +75,32 @@ def all_placements(
     connection: Connection, *, namespace: str | None, account: str | None, query: Query | None
 ) -> Iterator[PlacementRow]:
     """Placements in the order in which they were recorded, which never changes. Memory does not grow with them."""
-    conditions: list[ColumnElement[bool]] = []
-    if query is not None:
-        conditions = placement_conditions(connection, query, namespace=namespace, account=account)
-    else:
-        conditions += [] if namespace is None else [accounts.c.namespace == namespace]
-        conditions += [] if account is None else [accounts.c.name == account]
+    conditions = _conditions(connection, namespace, account, query)
     last = 0
     at_once = _AT_ONCE if query is None else _FOUND_AT_ONCE
     wanted = _placements().where(*conditions).order_by(placements.c.id).limit(at_once)
     while rows := connection.execute(wanted.where(placements.c.id > last)).all():
         yield from map(_placement, rows)
         last = rows[-1].id
+
+
+def count_placements(connection: Connection, *, namespace: str | None, account: str | None, query: Query | None) -> int:
+    """How many `all_placements` gives."""
+    wanted = _placements().where(*_conditions(connection, namespace, account, query)).order_by(None).subquery()
+    return connection.execute(select(func.count()).select_from(wanted)).scalar_one()
+
+
+def _conditions(
+    connection: Connection, namespace: str | None, account: str | None, query: Query | None
+) -> list[ColumnElement[bool]]:
+    if query is not None:
+        return placement_conditions(connection, query, namespace=namespace, account=account)
+    conditions: list[ColumnElement[bool]] = []
+    if namespace is not None:
+        conditions.append(accounts.c.namespace == namespace)
+    if account is not None:
+        conditions.append(accounts.c.name == account)
+    return conditions
 
 
 def _placements() -> Select[*tuple[Any, ...]]:

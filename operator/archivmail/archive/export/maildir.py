@@ -7,46 +7,60 @@ program may move and flag what was exported before, and a second call still writ
 import os
 from pathlib import Path
 
-from archivmail.archive.export.claims import Claims
+from archivmail.archive.export.journal import Journal, Written
+from archivmail.archive.export.manifest import NAME
 from archivmail.archive.export.names import account_path, maildir_folder
-from archivmail.archive.export.sink import Octets, Put, make_directory, received_s, replacing
+from archivmail.archive.export.sink import (
+    Octets,
+    Put,
+    WriteManifest,
+    digest_of,
+    make_directory,
+    put_manifest,
+    received_s,
+    replacing,
+)
 from archivmail.archive.rows import PlacementRow
-from archivmail.model.message import ContentId
 
 _LETTERS = {"\\draft": "D", "\\flagged": "F", "$forwarded": "P", "\\answered": "R", "\\seen": "S", "\\deleted": "T"}
-_NO_CONTENT = ContentId(b"")
 
 
 class Maildir:
     """See Sink."""
 
-    def __init__(self, output: Path, claims: Claims) -> None:
+    looks_itself = True
+
+    def __init__(self, output: Path, journal: Journal) -> None:
         """Raises OSError."""
         self._output = output
-        self._claims = claims
+        self._journal = journal
         self._opened: set[Path] = set()  # folders, some thousands at most
         make_directory(output)
 
     def name(self, row: PlacementRow) -> str:
         return f"{_directory(row)}/cur/{_base(row)}"
 
-    def put(self, row: PlacementRow, octets: Octets) -> Put:
+    def put(self, row: PlacementRow, octets: Octets) -> tuple[Put, Written]:
         directory = self._output / _directory(row)
         if directory not in self._opened:
             self._open(directory)
         base = _base(row)
         known = f"{_directory(row)}/{base}"
-        if self._claims.owner(known) is not None:
-            return Put.PRESENT
-        path = directory / "cur" / f"{base}:2,{flag_letters(row.flags)}"
-        with replacing(path, directory / "tmp" / base, mtime=received_s(row)) as file:
+        there = self._journal.owner(known)
+        if there is not None and digest_of(self._output / os.fsdecode(there)) == row.content_id:
+            return Put.PRESENT, Written(os.fsdecode(there), row.content_id, row.size)
+        name = os.fsdecode(there) if there else f"{_directory(row)}/cur/{base}:2,{flag_letters(row.flags)}"
+        with replacing(self._output / name, directory / "tmp" / base, mtime=received_s(row)) as file:
             for piece in octets():
                 file.write(piece)
-        self._claims.claim(known, _NO_CONTENT)
-        return Put.WRITTEN
+        self._journal.claim(known, os.fsencode(name))
+        return Put.WRITTEN, Written(name, row.content_id, row.size)
 
-    def finish(self) -> None:
-        """Nothing is under a temporary name."""
+    def flush(self) -> dict[str, int]:
+        return {}
+
+    def finish(self, manifest: WriteManifest) -> None:
+        put_manifest(self._output / NAME, manifest, below=None)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -59,10 +73,12 @@ class Maildir:
             # Maildir++: tells delivery agents that the root is above.
             (directory / "maildirfolder").touch()
         below = directory.relative_to(self._output).as_posix()
+        # Names that others gave may be no text; ours are ASCII.
         for name in ("cur", "new"):
             with os.scandir(directory / name) as entries:
                 for entry in entries:
-                    self._claims.claim(f"{below}/{entry.name.partition(':')[0]}", _NO_CONTENT)
+                    path = os.fsencode(f"{below}/{name}/{entry.name}")
+                    self._journal.claim(os.fsencode(f"{below}/{entry.name.partition(':')[0]}").decode("latin-1"), path)
         self._opened.add(directory)
 
 

@@ -7,7 +7,8 @@
 
 To read one back: drop the first line, drop the last LF (two of NO-FINAL-LINE), take one `>` from each `>+From `.
 
-Files are written under temporary names and put in place when the last message is in, so each is always whole.
+Files are written under temporary names and put in place when the last message is in, so each is always whole. An export
+that was stopped goes on behind the last message that is known to be on the disk.
 """
 
 import re
@@ -16,13 +17,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from io import SEEK_END
 from pathlib import Path
 from time import asctime
 from typing import BinaryIO
 
+from archivmail.archive.export.journal import Journal, Written
+from archivmail.archive.export.manifest import NAME
 from archivmail.archive.export.names import mbox_path
-from archivmail.archive.export.sink import PARTIAL, Octets, Put, make_directory, open_new
+from archivmail.archive.export.sink import (
+    PARTIAL,
+    Octets,
+    Put,
+    WriteManifest,
+    make_directory,
+    open_new,
+    put_manifest,
+    reopened,
+    synced,
+)
 from archivmail.archive.rows import PlacementRow
 
 ENDS_IN_LF = b"MAILER-DAEMON"
@@ -39,18 +51,25 @@ _TORN = re.compile(rb"F(?:r(?:om?)?)?\Z")
 class MboxTree:
     """See Sink. Folders may come in any order and come back; few files are open at once."""
 
-    def __init__(self, output: Path) -> None:
+    looks_itself = False
+
+    def __init__(self, output: Path, journal: Journal) -> None:
         """Raises OSError."""
         self._output = output
         self._open: OrderedDict[Path, BinaryIO] = OrderedDict()
-        self._begun: set[Path] = set()  # folders, some thousands at most
+        self._sizes: dict[str, int] = {}  # what counts of folders whose files are not open; some thousands at most
         make_directory(output)
+        for name, size in journal.files().items():
+            if _partial(output / name).exists():  # otherwise the end came between the renaming and the manifest
+                reopened(_partial(output / name), size).close()
+            self._sizes[name] = size
 
     def name(self, row: PlacementRow) -> str:
         return f"{mbox_path(row)}: UID {row.uid} of UIDVALIDITY {row.uid_validity}"
 
-    def put(self, row: PlacementRow, octets: Octets) -> Put:
-        file = self._opened(self._output / mbox_path(row))
+    def put(self, row: PlacementRow, octets: Octets) -> tuple[Put, Written]:
+        name = mbox_path(row)
+        file = self._opened(name)
         start = file.tell()
         try:
             _append(file, row.received_at, octets())
@@ -58,41 +77,52 @@ class MboxTree:
             file.seek(start)
             file.truncate()
             raise
-        return Put.WRITTEN
+        return Put.WRITTEN, Written(name, row.content_id, row.size, start, file.tell() - start)
 
-    def finish(self) -> None:
+    def flush(self) -> dict[str, int]:
+        for name, file in self._open_names():
+            self._sizes[name] = synced(file)
+        return dict(self._sizes)
+
+    def finish(self, manifest: WriteManifest) -> None:
         self._close_files(left=0)
-        for path in sorted(self._begun):
-            _partial(path).replace(path)
-            self._begun.discard(path)
+        for name in sorted(self._sizes):
+            path = self._output / name
+            if _partial(path).exists():
+                _partial(path).replace(path)
+        put_manifest(self._output / NAME, manifest, below=self._output)
 
     def close(self) -> None:
         with suppress(OSError):
             self._close_files(left=0)
-        for path in self._begun:
-            with suppress(OSError):
-                _partial(path).unlink(missing_ok=True)
 
-    def _opened(self, path: Path) -> BinaryIO:
+    def _open_names(self) -> Iterator[tuple[str, BinaryIO]]:
+        for path, file in self._open.items():
+            yield path.relative_to(self._output).as_posix(), file
+
+    def _opened(self, name: str) -> BinaryIO:
         """The file of a folder, at its end."""
+        path = self._output / name
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
         self._close_files(left=MAX_OPEN - 1)
-        if path in self._begun:
-            file: BinaryIO = _partial(path).open("r+b")
-            file.seek(0, SEEK_END)
+        if name in self._sizes:
+            if not _partial(path).exists():
+                path.replace(_partial(path))
+            file: BinaryIO = reopened(_partial(path), self._sizes[name])
         else:
             make_directory(path.parent)
             file = open_new(_partial(path))
-            self._begun.add(path)
+            self._sizes[name] = 0
         self._open[path] = file
         return file
 
     def _close_files(self, *, left: int) -> None:
         """Close those not used for longest."""
         while len(self._open) > left:
-            _, file = self._open.popitem(last=False)
+            path, file = self._open.popitem(last=False)
+            self._sizes[path.relative_to(self._output).as_posix()] = synced(file)
             file.close()
 
 

@@ -12,7 +12,7 @@ from archivmail.archive.packs.facts import Facts, facts_of
 from archivmail.archive.packs.notes import NAME as NOTE
 from archivmail.archive.packs.notes import Note, replaced_in
 from archivmail.archive.packs.seektable import FOOTER_SIZE, Frame, frames_of, table_length
-from archivmail.archive.packs.tarheader import padding, parse
+from archivmail.archive.packs.tarheader import Header, padding, parse
 from archivmail.model.errors import ArchiveDamaged
 
 WINDOW = 4 * 1024**2
@@ -134,17 +134,8 @@ def content(source: Source, offset: int, length: int) -> Iterator[bytes]:
 
     Raises ArchiveDamaged, at the latest after the last piece: only the whole proves itself.
     """
-    octets = source.read_at(offset, length) if length <= WINDOW else None
-    decompressor = zstandard.ZstdDecompressor()
     try:
-        size = 0 if octets is None else _content_size(octets)
-        if size > 2 * WINDOW:
-            size, octets = 0, None
-        frame = Frame(offset, length, size)
-        read = _opened(decompressor, source, frame, octets)
-        header = parse(read)
-        if header is None:
-            raise ArchiveDamaged("The end of the pack stands where a message should be.")
+        read, header = _entered(source, offset, length)
         facts = facts_of(header.name, header.records)
         digest = sha256()
         for piece in _pieces(read, header.size):
@@ -162,19 +153,24 @@ def beginning(source: Source, offset: int, length: int, limit: int) -> bytes:
 
     For the index, which reads every message once: `content` takes twice the time. Raises ArchiveDamaged.
     """
-    octets = source.read_at(offset, length) if length <= WINDOW else None
-    decompressor = zstandard.ZstdDecompressor()
     try:
-        size = 0 if octets is None else _content_size(octets)
-        if size > 2 * WINDOW:
-            size, octets = 0, None
-        read = _opened(decompressor, source, Frame(offset, length, size), octets)
-        header = parse(read)
-        if header is None:
-            raise ArchiveDamaged("The end of the pack stands where a message should be.")
+        read, header = _entered(source, offset, length)
         return b"".join(_pieces(read, min(header.size, limit)))
     except zstandard.ZstdError as error:
         raise ArchiveDamaged("A frame of the pack does not decompress.") from error
+
+
+def _entered(source: Source, offset: int, length: int) -> tuple["Read", Header]:
+    """A frame read up to the octets of its member. Raises ZstdError, ArchiveDamaged."""
+    octets = source.read_at(offset, length) if length <= WINDOW else None
+    size = 0 if octets is None else _content_size(octets)
+    if size > 2 * WINDOW:
+        size, octets = 0, None
+    read = _opened(zstandard.ZstdDecompressor(), source, Frame(offset, length, size), octets)
+    header = parse(read)
+    if header is None:
+        raise ArchiveDamaged("The end of the pack stands where a message should be.")
+    return read, header
 
 
 Read = Callable[[int], bytes]
