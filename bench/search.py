@@ -24,7 +24,7 @@ from archivmail.archive.archive import Archive
 from archivmail.archive.catalog.querytext import parse
 from archivmail.archive.opening import open_archive, open_for_rebuild
 from archivmail.model.account import AccountRef
-from bench.mailbox import ACCOUNTS, FOLDERS, Mailboxes
+from bench.corpus import ACCOUNTS, FOLDERS, Mailboxes
 from tests.archive.builders import NoFsync, begin, fetched, folder
 from tests.servers.postgresql import PostgreSql
 

@@ -15,14 +15,23 @@ from email.header import Header
 from email.utils import format_datetime
 from itertools import accumulate
 
+
+def _parted(text: str) -> list[str]:
+    return text.split()
+
+
 FIRST_DAY = datetime(2016, 1, 4, 8, tzinfo=UTC)
 ACCOUNTS = tuple(f"user{number}" for number in range(5))
 FOLDERS = ("INBOX", "Sent", "Archive", "Archive/2019", "Projects/Bridge", "Projects/Tunnel", "Lists/Python", "Trash")
-_COMMON = """
-the to and of a in for is on that with you this be it as at we are have by from or your i not will can an if our has all
-please but was they which more about when there would so up out what one time do my any new no get let me know how also
-""".split()
-_SYLLABLES = "ba be bi bo bu da de di do du ka ke ki ko ku la le li lo lu ma me mi mo mu na ne ni no nu ra re ri ro ru sa se si so su ta te ti to tu va ve vi vo vu ing tion ment er al ous".split()
+_COMMON = _parted("""
+the to and of a in for is on that with you this be it as at we are have by from or your i not will can an if
+our has all please but was they which more about when there would so up out what one time do my any new no get
+let me know how also
+""")
+_SYLLABLES = _parted("""
+ba be bi bo bu da de di do du ka ke ki ko ku la le li lo lu ma me mi mo mu na ne ni no nu ra re ri ro ru sa se
+si so su ta te ti to tu va ve vi vo vu ing tion ment er al ous
+""")
 _STYLE = "font-family:Arial,Helvetica,sans-serif;font-size:14px;line-height:21px;color:#333333;padding:0 24px 16px 24px"
 
 
@@ -83,7 +92,10 @@ class Mailboxes:
             return head + _part("html", self._page(text + "\n\n" + self._text(number))), 0
         attached = base64.encodebytes(chance.randbytes(min(120_000, int(chance.lognormvariate(9.5, 1)))))
         name = f"{chance.choice(self.words)}.pdf"
-        header = f'Content-Type: application/pdf; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+        header = (
+            f'Content-Type: application/pdf; name="{name}"\r\nContent-Disposition: attachment; filename="{name}"\r\n'
+            "Content-Transfer-Encoding: base64\r\n\r\n"
+        )
         return head + _multipart("mixed", number, [_part("plain", text), header.encode() + attached]), len(attached)
 
     def _text(self, number: int) -> str:
@@ -103,7 +115,12 @@ class Mailboxes:
             f'<tr><td style="{_STYLE}" align="left" valign="top"><p style="{_STYLE}">{line}</p></td></tr>\n'
             for line in text.split("\n")
         )
-        return f'<!DOCTYPE html><html><head><meta charset="utf-8"><style>td,p,a{{{_STYLE}}} @media(max-width:600px){{td{{padding:0}}}}</style></head><body><table width="600" cellpadding="0" cellspacing="0">{rows}</table><img src="https://track.example/{self._chance.getrandbits(160):x}" width="1" height="1"></body></html>\n'
+        style = f"<style>td,p,a{{{_STYLE}}} @media(max-width:600px){{td{{padding:0}}}}</style>"
+        picture = f'<img src="https://track.example/{self._chance.getrandbits(160):x}" width="1" height="1">'
+        return (
+            f'<!DOCTYPE html><html><head><meta charset="utf-8">{style}</head><body>'
+            f'<table width="600" cellpadding="0" cellspacing="0">{rows}</table>{picture}</body></html>\n'
+        )
 
     def _head(self, number: int, received: datetime, *, is_outside: bool) -> bytes:
         chance = self._chance
@@ -111,16 +128,20 @@ class Mailboxes:
         if chance.random() < 0.05:
             subject = Header("".join(chance.choices(self.han, cum_weights=self._han_weights, k=8)), "utf-8").encode()
         lines = [
-            f"Received: from mx{n}.{chance.choice(self.words)}.example (mx{n}.example [192.0.2.{number % 250}])\r\n\tby mail{n}.example (Postfix) with ESMTPS id {chance.getrandbits(48):X}\r\n\tfor <{ACCOUNTS[number % 5]}@example.org>; {format_datetime(received)}"
+            f"Received: from mx{n}.{chance.choice(self.words)}.example (mx{n}.example [192.0.2.{number % 250}])\r\n"
+            f"\tby mail{n}.example (Postfix) with ESMTPS id {chance.getrandbits(48):X}\r\n"
+            f"\tfor <{ACCOUNTS[number % 5]}@example.org>; {format_datetime(received)}"
             for n in range(4 if is_outside else 1)
         ]
         if is_outside:
             lines += [
-                f"{name}: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example; s=s{number % 3};\r\n\th=from:to:subject:date:message-id; bh={_token(chance, 32)};\r\n\tb={_token(chance, 256)}"
+                f"{name}: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example; s=s{number % 3};\r\n"
+                f"\th=from:to:subject:date:message-id; bh={_token(chance, 32)};\r\n\tb={_token(chance, 256)}"
                 for name in ("DKIM-Signature", "ARC-Message-Signature", "ARC-Seal")
             ]
             lines.append(
-                "Authentication-Results: mail.example; dkim=pass header.d=example; spf=pass smtp.mailfrom=example; dmarc=pass"
+                "Authentication-Results: mail.example; dkim=pass header.d=example; spf=pass smtp.mailfrom=example; "
+                "dmarc=pass"
             )
         lines += [
             f"Message-ID: <{number}.{chance.getrandbits(64):x}@example>",
