@@ -4,6 +4,7 @@ Runs beside archiving and never in its way: what it cannot read or understand is
 is damaged, or that the MIME reader fails on, is noted with what its header gives, so that it does not come again.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ BATCH_MESSAGES = 500
 """Messages of one transaction: its fsync costs little on so many, and a writer waits for them well under a second."""
 BATCH_TEXT = 8 * 1024 * 1024
 """Characters after which a transaction is closed early; bounds the memory."""
+BATCH_S = 20.0
+"""Seconds likewise: a server that hears nothing for minutes ends the transaction, and all would be done again."""
 
 FUTURE = timedelta(days=2)
 """A Date header may be that far ahead of the server's clock (time zones, wrong clocks); beyond, the server's holds."""
@@ -36,8 +39,6 @@ class Catalog(Protocol):
     def dialect(self) -> str: ...
 
     def reading(self) -> AbstractContextManager[Connection]: ...
-
-    def holding(self) -> AbstractContextManager[Connection]: ...
 
     def writing(self) -> AbstractContextManager[Connection]: ...
 
@@ -77,7 +78,7 @@ def _look_and_write(catalog: Catalog, read: Read, *, after: int, limit: int, sho
 
 def _claim_and_write(catalog: Catalog, read: Read, *, after: int, limit: int, should_stop: Callable[[], bool]) -> _Step:
     """For PostgreSQL: the batch is locked until it is written, and others skip it. A run waits for none of this."""
-    with catalog.holding() as connection, connection.begin():
+    with catalog.writing() as connection:
         batch = waiting(connection, after=after, limit=limit, claimed=True)
         found = _look_into(batch, read, should_stop)
         if not found:
@@ -88,8 +89,9 @@ def _claim_and_write(catalog: Catalog, read: Read, *, after: int, limit: int, sh
 def _look_into(batch: Sequence[Waiting], read: Read, should_stop: Callable[[], bool]) -> list[Indexed]:
     found: list[Indexed] = []
     size = 0
+    end = time.monotonic() + BATCH_S
     for each in batch:
-        if should_stop() or size > BATCH_TEXT:
+        if should_stop() or size > BATCH_TEXT or (found and time.monotonic() > end):
             break
         found.append(look_into(each, read))
         size += sum(map(len, found[-1].text.texts))

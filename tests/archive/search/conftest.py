@@ -37,6 +37,6 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[catalogs
         return
     with catalogs.opened(request.getfixturevalue("postgresql_catalog")) as made:
         yield made
-        names = ", ".join(metadata.tables)
+        names = ", ".join(set(metadata.tables) - {"audit"})  # nobody takes anything from the trail
         with made.database.writing() as connection:
             connection.exec_driver_sql(f"TRUNCATE {names}, message_text RESTART IDENTITY")

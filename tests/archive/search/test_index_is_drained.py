@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from archivmail.archive import index
 from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.indexing import MAX_SUBJECT, Waiting, backlog, record, waiting
-from archivmail.archive.index import BATCH_MESSAGES, drain, look_into
+from archivmail.archive.index import drain, look_into
 from archivmail.mime.text import MAX_INPUT_BYTES
 from archivmail.model.errors import ArchiveUnavailable
 from tests.archive.search.catalogs import Catalog, mail
@@ -21,13 +21,14 @@ def left(catalog: Catalog) -> int:
         return backlog(connection)
 
 
-def test_everything_is_indexed_once(catalog: Catalog) -> None:
+def test_everything_is_indexed_once(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches follow each other until nothing waits; then there is nothing to do."""
-    catalog.add_all(mail(f"word n{number}") for number in range(BATCH_MESSAGES + 30))
-    assert catalog.drain() == BATCH_MESSAGES + 30
+    monkeypatch.setattr(index, "BATCH_MESSAGES", 20)
+    catalog.add_all(mail(f"word n{number}") for number in range(45))
+    assert catalog.drain() == 45
     assert (left(catalog), catalog.drain()) == (0, 0)
-    assert catalog.texts_with("word") == BATCH_MESSAGES + 30
-    assert len(catalog.reads) == BATCH_MESSAGES + 30
+    assert catalog.texts_with("word") == 45
+    assert len(catalog.reads) == 45
 
 
 def test_no_more_is_done_than_asked_for(catalog: Catalog) -> None:
@@ -177,7 +178,7 @@ def test_indexers_of_a_shared_catalog_take_different_messages(catalog: Catalog) 
     """SKIP LOCKED: one does not wait for another, and a run that places a message once more waits for none."""
     taken = mail("taken")
     catalog.add_all([taken, mail("free 1"), mail("free 2")])
-    with catalog.database.holding() as connection, connection.begin():
+    with catalog.database.writing() as connection:
         [claimed] = waiting(connection, after=0, limit=1, claimed=True)
         assert catalog.drain() == 2
         with catalog.database.writing() as writer:

@@ -205,7 +205,7 @@ def test_more_folders_than_a_statement_takes_parameters(catalog: Catalog) -> Non
         connection.exec_driver_sql("INSERT INTO accounts (id, namespace, name) VALUES (1000, 'n', 'a')")
         octets = "CAST(i AS BLOB)" if connection.dialect.name == "sqlite" else "convert_to(CAST(i AS text), 'UTF8')"
         connection.exec_driver_sql(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 33000) "
             "INSERT INTO folders (account_id, name, delimiter, display) "
             f"SELECT 1000, {octets}, {octets}, 'Box ' || CAST(i AS text) FROM n"
         )
