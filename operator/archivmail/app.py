@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
+from archivmail.archive.upkeep import Plan
 from archivmail.decide import status as statuses
 from archivmail.decide.connections import DEFAULT_PER_SERVER
 from archivmail.decide.due import Trigger
@@ -21,6 +22,7 @@ from archivmail.kube.secretdata import credentials, endpoint
 from archivmail.model.account import AccountRef
 from archivmail.model.outcome import AccountOutcome, Result
 from archivmail.model.reasons import Reason
+from archivmail.model.retention import Policy
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import from_wire, to_wire
 from archivmail.observe.logs import conceal
@@ -107,7 +109,8 @@ def operator(settings: "Settings") -> int:
     Raises SpecInvalid and ArchiveUnavailable when it cannot start.
     """
     # Only here: the command line must not load kopf.
-    from archivmail.kube.process import OperatorContext, run_operator  # noqa: PLC0415
+    from archivmail.kube.context import OperatorContext  # noqa: PLC0415
+    from archivmail.kube.process import run_operator  # noqa: PLC0415
     from archivmail.observe.metrics import Metrics  # noqa: PLC0415
 
     with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
@@ -122,10 +125,23 @@ def operator(settings: "Settings") -> int:
             drain_index=lambda should_stop: archive.drain_index(should_stop=should_stop),
             index_backlog=archive.index_backlog,
             last_verification=lambda: _verified(archive),
+            keep_up=lambda ref, should_stop: _keep_up(archive, ref, should_stop),
+            purge_texts=archive.keeping.purge_texts,
+            keep_policy=lambda ref, policy: archive.set_policy(ref, policy, by="operator"),
+            account_deleted=lambda ref: _deleted(archive, ref),
             metrics=Metrics(),
             clock=utc_now,
         )
         return run_operator(context)
+
+
+def _keep_up(archive: Archive, ref: AccountRef, should_stop: Callable[[], bool]) -> None:
+    archive.keeping.keep_up(ref, Plan(by="operator"), should_stop=should_stop)
+
+
+def _deleted(archive: Archive, ref: AccountRef) -> None:
+    """Deleting a resource never removes mail: the time to keep it ends with it, a hold stays."""
+    archive.set_policy(ref, Policy(hold=archive.policy(ref).hold), by="operator (ImapAccount deleted)")
 
 
 def _require_archive(archive: Archive) -> None:

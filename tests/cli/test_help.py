@@ -21,7 +21,8 @@ def test_help_lists_every_command_of_the_design() -> None:
     assert ended.code == 0
     listed = re.findall(r"^  ([a-z]+)  +[A-Z].*\.$", ended.text, re.MULTILINE)
     assert listed == [
-        "operator", "sync", "status", "search", "show", "export", "verify", "rebuild", "audit", "crd",
+        "operator", "sync", "status", "search", "show", "export", "verify", "rebuild", "audit", "upkeep", "stats",
+        "erase", "crd",
     ]  # fmt: skip
 
 

@@ -23,11 +23,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "show": ("show", "Show one message."),
     "export": ("export", "Write messages to files, octets unchanged."),
     "verify": ("verify", "Prove that the archive holds what it says."),
+    "rebuild": ("rebuild", "Make the catalog anew from the packs alone."),
+    "audit": ("audit", "Show the audit trail, or prove it."),
     "upkeep": ("upkeep", "Merge small packs and remove what is past its time."),
     "stats": ("stats", "Show what the archive holds, in numbers."),
     "erase": ("erase", "Remove messages for good, where the law asks for it."),
-    "rebuild": ("rebuild", "Make the catalog anew from the packs alone."),
-    "audit": ("audit", "Show the audit trail, or prove it."),
     "crd": ("crd", "Print the CustomResourceDefinition of ImapAccount."),
 }
 """Name, module in this package (its function is `command`), and the line of `archivmail --help`."""

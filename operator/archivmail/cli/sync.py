@@ -11,12 +11,14 @@ import click
 from archivmail import app
 from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
+from archivmail.archive.upkeep import Plan
 from archivmail.archive.writer import AccountWriter
 from archivmail.cli import summary
+from archivmail.cli.acting import actor
 from archivmail.cli.counting import counting
 from archivmail.cli.options import account_options, archive_options, json_option
 from archivmail.cli.outcomes import Exit, complain, exit_code_of
-from archivmail.cli.output import count, emit, emit_json, note
+from archivmail.cli.output import count, counted, emit, emit_json, note
 from archivmail.cli.progress import watcher_for
 from archivmail.cli.stopping import stop_on_signals
 from archivmail.decide.connections import DEFAULT_PER_SERVER, MAX_PER_SERVER
@@ -97,8 +99,25 @@ def command(
         connect = app.connector(host_connections)
         how = _How(connect=connect, wait=wait, as_json=as_json, should_stop=should_stop)
         code = max(_sync(archive, manifests, resource, how) for resource in resources)
+        _keep_up(archive, [resource.ref for resource in resources], should_stop)
         _index(archive, should_stop)
         return code
+
+
+def _keep_up(archive: Archive, refs: list[AccountRef], should_stop: Callable[[], bool]) -> None:
+    """Remove what is past its time and merge packs. What is not done now is done after the next sync."""
+    for ref in refs:
+        if should_stop():
+            return
+        try:
+            report = archive.keeping.keep_up(ref, Plan(by=actor("sync")), should_stop=should_stop)
+        except ArchivmailError as error:
+            complain(f"{ref}: no upkeep after the run: {error.text}")
+            continue
+        if report.expired.messages:
+            note(f"{ref}: {counted(report.expired.messages, 'message')} past the time to keep them removed")
+        for text in report.damaged:
+            complain(f"{ref}: {text}")
 
 
 def _index(archive: Archive, should_stop: Callable[[], bool]) -> None:

@@ -46,7 +46,7 @@ def command(
     archive_url: str,
     catalog_url: str | None,
 ) -> int:
-    """Care for the archive: merge small packs, remove what is past its time.
+    """Merge small packs and remove what is past its time.
 
     Per account: takes in or removes what a crash left, removes messages that are past spec.retention.keepFor (never
     under hold), writes packs anew where many are small or much in them is dead, and removes packs whose place another

@@ -11,11 +11,8 @@ import os
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from http import HTTPStatus
-from typing import Protocol
 
 import kopf
 
@@ -24,6 +21,7 @@ from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.client import KubeClient
 from archivmail.kube.connection import load_configuration
+from archivmail.kube.context import OperatorContext
 from archivmail.kube.events import EventSender
 from archivmail.kube.health import Health, HttpServer, Reply
 from archivmail.kube.indexing import IndexDrain
@@ -36,11 +34,12 @@ from archivmail.kube.slots import Slots
 from archivmail.kube.statuswriter import StatusWriter
 from archivmail.kube.threads import in_thread
 from archivmail.kube.turns import Turns
+from archivmail.kube.upkeep import Upkeep
 from archivmail.model.account import AccountRef
 from archivmail.model.outcome import AccountOutcome
-from archivmail.observe.metrics import Metrics
+from archivmail.model.retention import Policy
 from archivmail.sync.account import Job
-from archivmail.sync.ports import Clock, Watcher
+from archivmail.sync.ports import Watcher
 
 RUNS_END_S = 7.5
 EVENTS_END_S = 0.7
@@ -51,44 +50,6 @@ FIRST_LIST_RETRY_S = 5.0
 EXIT_FAILED = 3
 
 _log = logging.getLogger(__name__)
-
-
-class OperatorSettings(Protocol):
-    """What the operator needs of the process settings."""
-
-    @property
-    def slots(self) -> int: ...
-    @property
-    def metrics_port(self) -> int: ...
-    @property
-    def health_port(self) -> int: ...
-    @property
-    def watch_namespaces(self) -> Sequence[str]: ...
-    @property
-    def shard(self) -> int: ...
-    @property
-    def shards(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorContext:
-    """What app.py puts in. The callables block and are called in threads of their own, several at once."""
-
-    settings: OperatorSettings
-    run_account: Callable[[Job, Watcher, Callable[[], bool]], AccountOutcome]
-    save_status: Callable[[AccountRef, dict[str, object]], None]
-    """Keep the JSON of a status in the catalog. Raises ArchiveUnavailable."""
-    archive_ready: Callable[[], None]
-    """Raises ArchiveUnavailable. Quick: each readiness probe asks."""
-    drain_index: Callable[[Callable[[], bool]], int]
-    """Index some messages, unless told to stop; how many. 0: nothing is left. Never called twice at once."""
-    index_backlog: Callable[[], int]
-    last_verification: Callable[[], tuple[datetime, int] | None]
-    """Its end and the number of damaged messages; None before the first. Verification runs in a process of its own."""
-    metrics: Metrics
-    clock: Clock
-    listen_host: str = ""
-    """Address of the HTTP servers; empty means all."""
 
 
 def run_operator(context: OperatorContext) -> int:
@@ -120,16 +81,18 @@ class _Operator:
         context = self._context
         events = EventSender(api, context.clock, instance=os.environ.get("HOSTNAME") or socket.gethostname())
         index = IndexDrain(context.drain_index, context.index_backlog, context.last_verification, context.metrics)
-        scheduler = _scheduler(context, api, events, index)
+        upkeep = Upkeep(context.keep_up, context.purge_texts)
+        scheduler = _scheduler(context, api, events, index, upkeep)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
-        async with _background(self._beat(), events.run(), index.run()):
+        async with _background(self._beat(), events.run(), index.run(), upkeep.run()):
             try:
                 await self._first_listing(api, scheduler, stopping)
                 code = 0 if stopping.done() else await self._run_kopf(scheduler, events, stopping)
             finally:
                 stopping.cancel()
                 index.stop()
+                upkeep.stop()
         return code
 
     async def _first_listing(self, api: KubeApi, scheduler: Scheduler, stopping: "asyncio.Task[bool]") -> None:
@@ -223,18 +186,35 @@ class _Operator:
             yield
 
 
-def _scheduler(context: OperatorContext, api: KubeApi, events: EventSender, index: IndexDrain) -> Scheduler:
+def _scheduler(
+    context: OperatorContext, api: KubeApi, events: EventSender, index: IndexDrain, upkeep: Upkeep
+) -> Scheduler:
     def start_run(job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> "asyncio.Future[AccountOutcome]":
-        run = in_thread(lambda: context.run_account(job, watcher, should_stop), name=f"run {job.ref}")
-        run.add_done_callback(lambda _: index.wake())
+        def work() -> AccountOutcome:
+            upkeep.give_way(job.ref)
+            return context.run_account(job, watcher, should_stop)
+
+        def ended(_: object) -> None:
+            index.wake()
+            upkeep.wake(job.ref)
+
+        run = in_thread(work, name=f"run {job.ref}")
+        run.add_done_callback(ended)
         return run
 
     async def save_status(ref: AccountRef, document: dict[str, object]) -> None:
         await in_thread(lambda: context.save_status(ref, document), name=f"status {ref}")
 
+    async def keep_policy(ref: AccountRef, policy: Policy) -> None:
+        await in_thread(lambda: context.keep_policy(ref, policy), name=f"policy {ref}")
+
+    async def account_deleted(ref: AccountRef) -> None:
+        upkeep.forget(ref)
+        await in_thread(lambda: context.account_deleted(ref), name=f"deleted {ref}")
+
     context.metrics.slots(context.settings.slots)
     secrets = SecretReader(api)
-    keeper = ResultKeeper(StatusWriter(api), save_status)
+    keeper = ResultKeeper(StatusWriter(api), save_status, keep_policy)
     attempts = Attempts(
         api=api,
         secrets=secrets,
@@ -247,7 +227,15 @@ def _scheduler(context: OperatorContext, api: KubeApi, events: EventSender, inde
         clock=context.clock,
         jitter=lambda: random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
     )
-    return Scheduler(api=api, attempts=attempts, keeper=keeper, secrets=secrets, events=events, clock=context.clock)
+    return Scheduler(
+        api=api,
+        attempts=attempts,
+        keeper=keeper,
+        secrets=secrets,
+        events=events,
+        clock=context.clock,
+        account_deleted=account_deleted,
+    )
 
 
 @contextlib.asynccontextmanager

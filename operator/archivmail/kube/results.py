@@ -13,12 +13,14 @@ from archivmail.kube.live import LiveAccount
 from archivmail.kube.statuswriter import ObjectGone, StatusWriter
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchivmailError
+from archivmail.model.retention import Policy
 from archivmail.model.status import AccountStatus
 from archivmail.model.wireform import to_wire
 
 SAVE_RETRY_S = 5.0
 CATALOG_TIMEOUT_S = 60.0  # a database that is locked for longer is no place to wait for
 
+KeepPolicy = Callable[[AccountRef, Policy], Awaitable[None]]
 SaveStatus = Callable[[AccountRef, dict[str, object]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
@@ -27,7 +29,9 @@ _log = logging.getLogger(__name__)
 class ResultKeeper:
     """The one way to `.status`."""
 
-    def __init__(self, writer: StatusWriter, save_status: SaveStatus) -> None:
+    def __init__(self, writer: StatusWriter, save_status: SaveStatus, keep_policy: KeepPolicy | None = None) -> None:
+        """`keep_policy` hears what the resource says about removal, also of accounts that do not run."""
+        self._keep_policy = keep_policy
         self._writer = writer
         self._save_status = save_status
 
@@ -55,6 +59,8 @@ class ResultKeeper:
         try:
             async with asyncio.timeout(CATALOG_TIMEOUT_S):
                 await self._save_status(account.ref, to_wire(status))
+                if self._keep_policy is not None and account.seen.spec is not None:
+                    await self._keep_policy(account.ref, account.seen.spec.policy)
         except (ArchivmailError, TimeoutError) as error:
             _log.warning("status not kept in the catalog", extra=_facts(account, error))
         await self.save(account, known)

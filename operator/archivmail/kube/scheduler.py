@@ -7,7 +7,7 @@ S1 due by interval, S2 never two at once, S4 no request is lost, S6 no running f
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from archivmail.kube.live import LiveAccount, Seen, seconds, seen
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.secretreader import SecretReader
 from archivmail.model.account import AccountRef, ObjectUid
+from archivmail.model.errors import ArchivmailError
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
@@ -31,6 +32,7 @@ LOOK_AGAIN_S = 3600.0
 """An object whose end the watch has missed is found out after that time."""
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 SPREAD = 0.2
+DELETED_S = 2.0  # for the catalog; `kubectl delete` returns in under 10 s
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ class Scheduler:
         secrets: SecretReader,
         events: EventSender,
         clock: Clock,
+        account_deleted: Callable[[AccountRef], Awaitable[None]] | None = None,
     ) -> None:
+        """`account_deleted` hears of accounts whose resource is being deleted."""
+        self._account_deleted = account_deleted
         self._api = api
         self._attempts = attempts
         self._keeper = keeper
@@ -101,6 +106,16 @@ class Scheduler:
                 await account.idle.wait()
         except TimeoutError:
             _log.warning("run still goes on", extra=_names(account))
+        await self._tell_deleted(account)
+
+    async def _tell_deleted(self, account: LiveAccount) -> None:
+        if self._account_deleted is None:
+            return
+        try:
+            async with asyncio.timeout(DELETED_S):
+                await self._account_deleted(account.ref)
+        except (ArchivmailError, TimeoutError) as error:
+            _log.warning("deletion not noted in the catalog", extra=_names(account) | {"why": str(error)})
 
     async def attend(self, uid: ObjectUid, stopped: Stopped) -> None:
         """Drive the account until it is gone, deleted or `stopped`."""

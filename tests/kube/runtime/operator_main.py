@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archivmail.kube.process import OperatorContext, run_operator
+from archivmail.kube.context import OperatorContext
+from archivmail.kube.process import run_operator
 from archivmail.model.account import AccountRef
 from archivmail.model.folder import FolderName
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
@@ -105,6 +106,10 @@ def main(folder: Path) -> int:
         drain_index=lambda _: 0,
         index_backlog=lambda: 0,
         last_verification=lambda: None,
+        keep_up=lambda *_: None,
+        purge_texts=lambda: 0,
+        keep_policy=lambda *_: None,
+        account_deleted=lambda _: None,
         metrics=Metrics(),
         clock=lambda: datetime.now(UTC),
         listen_host="127.0.0.1",
