@@ -1,12 +1,13 @@
 """Every UID of a folder, however a server lists them (imap-traps §1.2)."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from archivmail.model.errors import FolderRefused, ServerBusy, ServerViolation
 from archivmail.model.uidset import UidSet
-from tests.imap.sessions import QUICK, opened, uid_set
+from tests.imap.sessions import INBOX, QUICK, opened, uid_set
 from tests.servers.scripted import Conversation, Folder, Message, ScriptedServer, sample
 
 SEARCHES = [
@@ -134,3 +135,21 @@ def test_a_message_removed_meanwhile_is_not_missed() -> None:
         server.script(b"UID SEARCH", b"* 2 EXPUNGE\r\n* VANISHED 3\r\n* SEARCH 1\r\n")
         assert session.uids() == uid_set(1)
         assert not any(command.startswith(b"UID FETCH") for command in server.commands)
+
+
+def test_a_server_that_looks_at_few_messages_at_once_is_asked_in_pages() -> None:
+    """RFC 9738: MESSAGELIMIT is about one command; what is asked for within it is answered whole."""
+    folder = sample(9)
+
+    def search(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        wanted = re.search(rb"UID ([\d:*]+)", arguments)
+        uids = folder.uids_in(wanted[1] if wanted else b"1:*")
+        talk.send(b"* SEARCH" + b"".join(b" %d" % uid for uid in uids[:4]) + b"\r\n")
+        return b"OK done" if len(uids) <= 4 else b"OK [MESSAGELIMIT 4 4] not all"
+
+    capabilities = "IMAP4rev1 MESSAGELIMIT=4"
+    with ScriptedServer({b"INBOX": folder}, capabilities=capabilities) as server, opened(server) as session:
+        server.on(b"UID SEARCH", search)
+        server.script(b"UID FETCH", tagged=b"NO [MESSAGELIMIT 4] no")
+        assert session.uids() == UidSet([(1, 9)])
+        assert not session.examine(INBOX).limited
