@@ -57,8 +57,9 @@ def sighting(
     flags: tuple[str, ...] = (),
     email_id: str | None = None,
     assembled: str = "",
+    labels: tuple[str, ...] = (),
 ) -> Sighting:
-    return Sighting(Uid(uid), date, flags, email_id, assembled)
+    return Sighting(Uid(uid), date, flags, email_id, assembled, labels)
 
 
 def fetched(uid: int, octets: bytes = MAIL, **about: object) -> FetchedMessage:

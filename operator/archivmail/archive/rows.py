@@ -32,6 +32,8 @@ class PlacementRow:
     flags: tuple[str, ...]
     assembled: str = ""
     """How the octets were put together where the server did not give them as one; see `Sighting`."""
+    labels: tuple[str, ...] = ()
+    """Gmail's labels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,12 +114,13 @@ class AccountWriter:
         entries |= self._pending.failed.get(epoch.id, {})
         return [entries[uid] for uid in sorted(entries)]
 
-    def content_of_email_id(self, email_id: str) -> ContentId | None:
+    def content_of_email_id(self, email_id: str, size: int | None = None) -> ContentId | None:
         """The current origin is that of the epoch last begun, listed or written to."""
         if self._origin is None or not email_id:
             return None
         origin = str(self._origin)
-        return self._pending.email_ids.get((origin, email_id)) or self._lookups.content_of_email_id(email_id, origin)
+        held = self._pending.email_ids.get((origin, email_id)) or self._lookups.content_of_email_id(email_id, origin)
+        return held if held is not None and size in {None, self._size(held)} else None
 
     # --- what is new -------------------------------------------------------------------------------------------------
 
@@ -236,16 +237,12 @@ class AccountWriter:
         members = writer.members
         writer.finish()
         size = self._pack.draft.keep()
-        contents = [
-            recording.NewContent(content_id, octets, span.offset, span.length)
-            for content_id, (octets, span) in self._pending.contents.items()
-        ]
         pending = self._pending
         return recording.NewPack(
             self._pack.name,
             size,
             members,
-            contents,
+            pending.new_contents(),
             pending.placements,
             crc=writer.crc,
             tombstones=list(pending.tombstones.values()),
@@ -278,6 +275,10 @@ class AccountWriter:
 
     def _is_held(self, content_id: ContentId) -> bool:
         return content_id in self._pending.contents or self._lookups.content(content_id) is not None
+
+    def _size(self, content_id: ContentId) -> int | None:
+        pending = self._pending.contents.get(content_id)
+        return pending[0] if pending is not None else self._lookups.size(content_id)
 
     def _mark(self, epoch: Epoch, sighting: Sighting, content_id: ContentId) -> str | None:
         """How the octets of this very placement were put together, "" when they came as one; None: it is new."""

@@ -37,10 +37,10 @@ def command_sets(uids: UidSet, max_chars: int) -> Iterator[tuple[UidSet, bytes]]
 
 
 def id_item(capabilities: frozenset[str]) -> bytes:
-    """What to ask for the server's immutable id of a message; nothing where it has none."""
+    """What to ask for the server's immutable id of a message, and labels; nothing where it has none."""
     if "OBJECTID" in capabilities:
         return b" EMAILID"  # RFC 8474
-    return b" X-GM-MSGID" if "X-GM-EXT-1" in capabilities else b""
+    return b" X-GM-MSGID X-GM-LABELS" if "X-GM-EXT-1" in capabilities else b""
 
 
 class Fetching:
@@ -66,7 +66,9 @@ class Fetching:
                     assert uid is not None
                     found.setdefault(uid, {}).update(told)
 
-            answer = self._dialogue.run(b"UID FETCH %b (UID FLAGS INTERNALDATE%b)" % (text, self._id_item), hear)
+            answer = self._dialogue.run(
+                b"UID FETCH %b (UID FLAGS INTERNALDATE RFC822.SIZE%b)" % (text, self._id_item), hear
+            )
             self.refusal(answer)  # only session-wide ones count: what is not told is fetched
         return {uid: replies.sighting(uid, told) for uid, told in found.items()}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from archivmail.imap.parts import part
 from archivmail.imap.tokens import String, number, pairs, unescaped, upper, words
 from archivmail.model.folder import Folder, FolderName
+from archivmail.model.foldernames import display
 from archivmail.model.message import Sighting
 from archivmail.model.uidset import MAX_UID, Uid
 
@@ -16,7 +17,8 @@ STATUS_WORDS = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 BODY = b"BODY[]"
 BODY_NAMES = frozenset({BODY, b"BODY.PEEK[]"})  # the second is an echo of the command, seen from careless servers
 _KNOWN_ITEMS = BODY_NAMES | {
-    b"UID", b"FLAGS", b"INTERNALDATE", b"EMAILID", b"X-GM-MSGID", b"MODSEQ", b"RFC822.SIZE", b"THREADID",
+    b"UID", b"FLAGS", b"INTERNALDATE", b"EMAILID", b"X-GM-MSGID", b"X-GM-LABELS", b"MODSEQ", b"RFC822.SIZE",
+    b"THREADID",
 }  # fmt: skip
 _ITEM_NAME = re.compile(rb"[A-Z][A-Z0-9.-]*(?:\[[^\]]*\](?:<\d+>)?)?")
 _CODE = re.compile(rb"\[([A-Za-z0-9.-]+)(?: ([^\]]*))?\]? *")
@@ -27,6 +29,7 @@ _QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(?=$|[ \t]+\()', re.DOTALL)
 _EXTENDED = re.compile(rb'(?<![ \t])[ \t]++\("?(?:CHILDINFO|OLDNAME)"? .*\)$', re.IGNORECASE)
 _INBOX = b"INBOX"
 _MAX_TEXT = 2000
+_MAX_LABELS, _MAX_LABEL = 1000, 500  # Gmail lets a label have 225 characters
 
 
 class BadReply(ValueError):
@@ -258,6 +261,8 @@ def sighting(uid: Uid, found: dict[bytes, object]) -> Sighting:
         internal_date=_printable(date) if isinstance(date, String) else "",
         flags=tuple(_flags(flags)) if isinstance(flags, list) else (),
         email_id=_email_id(found),
+        labels=_labels(found.get(b"X-GM-LABELS")),
+        declared_size=number(found.get(b"RFC822.SIZE")),
     )
 
 
@@ -265,6 +270,13 @@ def _flags(words_: list[object]) -> list[str]:
     shown = [_printable(word) for word in words_ if isinstance(word, bytes)]
     # \Recent belongs to a session and not to the message (RFC 9051 removed it).
     return [flag for flag in shown if flag and flag.lower() != "\\recent"]
+
+
+def _labels(value: object) -> tuple[str, ...]:
+    """Labels in whatever form they come: atoms, also with brackets, quoted, literals; in modified UTF-7."""
+    words_ = value if isinstance(value, list) else [value]
+    shown = [_printable_text(display(bytes(word)))[:_MAX_LABEL] for word in words_ if isinstance(word, bytes)]
+    return tuple(dict.fromkeys(filter(None, shown[:_MAX_LABELS])))
 
 
 def _email_id(found: dict[bytes, object]) -> str | None:
@@ -277,5 +289,8 @@ def _email_id(found: dict[bytes, object]) -> str | None:
 
 
 def _printable(word: bytes) -> str:
-    text = word.decode("utf-8", "backslashreplace")
+    return _printable_text(word.decode("utf-8", "backslashreplace"))
+
+
+def _printable_text(text: str) -> str:
     return text if text.isprintable() else "".join(char for char in text if char.isprintable())

@@ -35,7 +35,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What the server said about one UID apart from its octets.
+    r"""What the server said about one UID apart from its octets.
 
     `internal_date` is the raw text of the server ("17-Jul-1996 02:44:25 -0700"), "" when it gave none.
     `email_id` is an immutable content id of the server (RFC 8474 EMAILID, or X-GM-MSGID), if offered.
@@ -50,6 +50,10 @@ class Sighting:
 
     They cannot be proven to be those of the message, octet for octet. Empty: they came as one.
     """
+    labels: tuple[str, ...] = ()
+    r"""Gmail's labels (X-GM-LABELS), decoded; system labels as `\Inbox`."""
+    declared_size: int | None = None
+    """RFC822.SIZE, where it was asked for. Servers err in it (trap 43); it is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

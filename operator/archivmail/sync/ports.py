@@ -154,8 +154,11 @@ class AccountArchive(Protocol):
         """Failed UIDs of this epoch, ascending."""
         ...
 
-    def content_of_email_id(self, email_id: str) -> ContentId | None:
-        """Content already held in this account under the server's immutable id, for the current origin."""
+    def content_of_email_id(self, email_id: str, size: int | None = None) -> ContentId | None:
+        """Content already held in this account under the server's immutable id, for the current origin.
+
+        None as well where it has another size than the one that is given.
+        """
         ...
 
     def store(self, epoch: Epoch, message: FetchedMessage) -> Stored:

@@ -53,7 +53,7 @@ def test_gnu_tar_gives_the_octets(tmp_path: Path, octets: bytes) -> None:
 
 def test_gnu_tar_restores_the_facts_as_extended_attributes(tmp_path: Path) -> None:
     """Design §5: the facts are pax records that tar knows. Skips nothing: the file system must keep them."""
-    seen = sighting(3, flags=("\\Seen", "$Junk"), email_id="M6d99ac3275bb4e")
+    seen = sighting(3, flags=("\\Seen", "$Junk"), email_id="M6d99ac3275bb4e", labels=("\\Inbox", "a b"))
     pack, _ = write_pack(tmp_path, [(place(b"R&AOk-sum\xe9s"), seen, b"octets")])
     target = tmp_path / "out"
     target.mkdir()
@@ -72,6 +72,7 @@ def test_gnu_tar_restores_the_facts_as_extended_attributes(tmp_path: Path) -> No
         "user.archivmail.internaldate": DATE.encode(),
         "user.archivmail.flags": b"\\Seen $Junk",
         "user.archivmail.emailid": b"M6d99ac3275bb4e",
+        "user.archivmail.labels": b"\\Inbox\na b",
     }
     assert file.stat().st_mtime == 837_596_665  # 1996-07-17 09:44:25 UTC
 

@@ -133,6 +133,8 @@ def message_items(uid: int, message: Message, items: bytes) -> bytes:
         told.append(b"EMAILID (%b)" % message.email_id.encode())
     if b"X-GM-MSGID" in items:
         told.append(b"X-GM-MSGID %b" % message.email_id.encode())
+    if b"X-GM-LABELS" in items:
+        told.append(b"X-GM-LABELS (%b)" % message.labels)
     if b"RFC822.SIZE" in items:
         told.append(b"RFC822.SIZE %d" % len(message.octets))
     for section, octets in message_parts(message, items):

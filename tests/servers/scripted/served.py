@@ -11,6 +11,8 @@ class Message:
     flags: tuple[str, ...] = ()
     internal_date: str = "17-Jul-1996 02:44:25 -0700"
     email_id: str = ""
+    labels: bytes = b""
+    """X-GM-LABELS as it stands on the wire, without the parentheses."""
 
 
 @dataclass

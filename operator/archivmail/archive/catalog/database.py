@@ -22,7 +22,7 @@ from archivmail.model.errors import ArchiveUnavailable
 CatalogUrl = URL
 """What other packages may call the URL of a catalog."""
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest Alembic revision, told here so that opening an up-to-date catalog need not load Alembic."""
 
 

@@ -37,6 +37,12 @@ class Lookups:
             raise unavailable(self._url, error) from error
         return None if row is None else row[0]
 
+    def size(self, content_id: ContentId) -> int | None:
+        """Octets of a content that is held."""
+        with translated(self._url):
+            row = self._content.first(account=self._account, sha256=content_id)
+        return None if row is None else row[1]
+
     def mark(self, epoch: int, uid: Uid, content: int) -> str | None:
         """How the octets of a placement were put together, "" when they came as one; None: there is no placement."""
         with translated(self._url):
@@ -83,7 +89,7 @@ def newest_pack(connection: Connection, account: int) -> str:
     return connection.execute(wanted).scalar() or ""
 
 
-_CONTENT = select(contents.c.id).where(
+_CONTENT = select(contents.c.id, contents.c.size).where(
     contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account"), ~content_is_damaged
 )
 _PLACEMENT = select(placements.c.assembled).where(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from archivmail.archive.catalog import passes, recording
-from archivmail.archive.catalog.recording import NewPack, NewPlacement
+from archivmail.archive.catalog.recording import NewContent, NewPack, NewPlacement
 from archivmail.archive.catalog.tombstones import NewTombstone
 from archivmail.archive.packs.writing import Span
 from archivmail.model.errors import ArchiveUnavailable
@@ -41,6 +41,13 @@ class Pending:
     @property
     def is_empty(self) -> bool:
         return not (self.placements or self.tombstones or self.states or self.failed or self.settled or self.dropped)
+
+    def new_contents(self) -> list[NewContent]:
+        """Once the pack is finished, and it is known where each lies."""
+        return [
+            NewContent(content_id, octets, span.offset, span.length)
+            for content_id, (octets, span) in self.contents.items()
+        ]
 
     def uids(self, epoch: int) -> UidSet:
         """UIDs placed in an epoch."""

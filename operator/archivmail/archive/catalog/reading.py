@@ -109,7 +109,7 @@ def _placements() -> Select[*tuple[Any, ...]]:
             placements.c.id, accounts.c.namespace, accounts.c.name, folders.c.name.label("folder"),
             folders.c.delimiter, folders.c.display, epochs.c.uid_validity, epochs.c.number, placements.c.uid,
             contents.c.sha256, contents.c.size, placements.c.internal_date, placements.c.received_s,
-            placements.c.flags, placements.c.assembled,
+            placements.c.flags, placements.c.assembled, placements.c.labels,
         )
         .select_from(placements)
         .join(accounts, accounts.c.id == placements.c.account_id)
@@ -134,4 +134,5 @@ def _placement(row: Row[*tuple[Any, ...]]) -> PlacementRow:
         received_at=second(row.received_s),
         flags=tuple(row.flags.split()),
         assembled=row.assembled,
+        labels=tuple(filter(None, row.labels.split("\n"))),
     )

@@ -26,6 +26,7 @@ _PLACEMENT_COLUMNS = (
     "flags",
     "email_id",
     "assembled",
+    "labels",
 )
 
 
@@ -110,6 +111,7 @@ def _enter_placements(
             clean(" ".join(each.sighting.flags)),
             clean(each.sighting.email_id or ""),
             clean(each.sighting.assembled),
+            clean("\n".join(each.sighting.labels)),
         )
         for each in new
         if each.content_id in keys

@@ -144,6 +144,7 @@ placements = _table(
     _words("flags"),  # separated by spaces
     _words("email_id"),  # immutable id of the server, "" when it gave none
     _words("assembled"),  # "header+text" or "partial" when the octets did not come as one BODY[], "" when they did
+    _words("labels"),  # of Gmail, separated by line feeds: a label may hold anything else
     UniqueConstraint("epoch_id", "uid", "content_id"),
     Index("ix_placements_content_id", "content_id"),
     Index("ix_placements_pack_id", "pack_id"),

@@ -27,6 +27,7 @@ _INTERNAL_DATE = PREFIX + b"internaldate"
 _FLAGS = PREFIX + b"flags"
 _EMAIL_ID = PREFIX + b"emailid"
 _ASSEMBLED = PREFIX + b"assembled"
+_LABELS = PREFIX + b"labels"
 _GONE = PREFIX + b"gone"
 _MAX_DIGITS = 12
 _NEWLINE = 0x0A
@@ -90,7 +91,8 @@ class Place:
         )
         email_id = b"" if sighting.email_id is None else record(_EMAIL_ID, _octets(sighting.email_id))
         assembled = record(_ASSEMBLED, _octets(sighting.assembled)) if sighting.assembled else b""
-        return b"".join((*always, email_id, assembled))
+        labels = record(_LABELS, _octets("\n".join(sighting.labels))) if sighting.labels else b""
+        return b"".join((*always, email_id, assembled, labels))
 
 
 def account_record(account: AccountRef) -> bytes:
@@ -151,6 +153,7 @@ def facts_of(name: str, records: dict[bytes, bytes]) -> Facts:
                 flags=tuple(_text(records[_FLAGS]).split()),
                 email_id=None if email_id is None else _text(email_id),
                 assembled=_text(records.get(_ASSEMBLED, b"")),
+                labels=tuple(filter(None, _text(records.get(_LABELS, b"")).split("\n"))),
             ),
             content_id=ContentId(bytes.fromhex(records[_SHA256].decode())),
             has_octets=not name.endswith(".seen"),
