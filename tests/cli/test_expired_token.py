@@ -75,7 +75,7 @@ def server_of(issuer: TokenServer, ending: bytes, *, ends: int) -> ScriptedServe
 
 @ENDINGS
 def test_the_run_goes_on_with_a_new_token(ending: bytes, tmp_path: Path) -> None:
-    """In the same run, without the pause of a lost session: complete, exit 0, no folder fetched twice."""
+    """trap 90: in the same run, without the pause of a lost session: complete, exit 0, no folder fetched twice."""
     with TokenServer() as issuer, server_of(issuer, ending, ends=1) as server:
         ended = sync(tmp_path, server, issuer)
 

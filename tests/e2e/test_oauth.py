@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from archivmail.imap.session import connect
-from archivmail.model.account import Credentials, Endpoint, Mechanism, Secret
 from tests.corpus.realistic import messages
 from tests.e2e.archives import assert_equal_to_server
 from tests.e2e.operating import Account, Operator, archivmail, condition
@@ -131,7 +129,7 @@ def test_the_command_line_says_that_the_token_is_void(provider: Provider, tmp_pa
 def test_new_refresh_tokens_survive_a_restart(
     provider: Provider, cluster: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    """Without the right an Event says what to grant; with it the Secret is written, and another process logs in."""
+    """trap 90: an Event says what to grant; once it is granted the Secret is written, and another process logs in."""
     account = provider.account(cluster, namespace)
     grant(cluster, namespace)
     with operator(cluster, namespace, tmp_path / "first") as first:
@@ -173,14 +171,3 @@ def test_a_void_refresh_token_is_stalled_until_the_secret_changes(
         body = account.wait_for_condition("Complete")
         assert not condition(body, "Stalled")
     assert ["revoked", "refresh-0"] == [each["refresh_token"] for each in provider.issuer.requests]
-
-
-@pytest.mark.parametrize("password", ["pässwörd 密码", 'quote " and \\', "ends with blank "])
-def test_a_password_of_any_characters_logs_in(password: str, dovecot: Dovecot) -> None:
-    """trap 92, on a real server."""
-    dovecot.add_user("alice", password)
-    endpoint = Endpoint("127.0.0.1", dovecot.tls_port, ca_pem=dovecot.ca_pem)
-    credentials = Credentials(Mechanism.PASSWORD, "alice", Secret(password))
-    session = connect(endpoint, credentials, should_stop=lambda: False)
-    assert session.folders()
-    session.close()

@@ -119,7 +119,7 @@ def test_a_self_signed_certificate_is_trusted_when_named() -> None:
 
 
 def test_a_weak_key_is_refused() -> None:
-    """RSA of 1024 bits, by somebody who is trusted."""
+    """trap 98: RSA of 1024 bits, by somebody who is trusted."""
     key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - breakable is the point
     pem, _ = self_signed(-timedelta(days=1), key=key)
     with ScriptedServer(tls=TlsMode.IMPLICIT) as server:
@@ -131,7 +131,7 @@ def test_a_weak_key_is_refused() -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_a_server_with_old_tls_is_refused(version: ssl.TLSVersion, mode: TlsMode) -> None:
-    """TLS 1.2 at least (RFC 8996)."""
+    """trap 98: TLS 1.2 at least (RFC 8996)."""
     context = server_context(ciphers="DEFAULT@SECLEVEL=0")
     allow_only(context, version)
     with ScriptedServer(tls=mode) as server:

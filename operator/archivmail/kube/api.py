@@ -52,6 +52,7 @@ class SecretDocument:
 
     resource_version: str
     data: Mapping[str, bytes] = field(repr=False)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class KubeApi(Protocol):

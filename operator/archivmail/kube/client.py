@@ -144,6 +144,7 @@ def _secret(found: Document) -> SecretDocument:
     return SecretDocument(
         resource_version=str(found["metadata"]["resourceVersion"]),
         data={key: _decoded(value) for key, value in (found.get("data") or {}).items()},
+        annotations=found["metadata"].get("annotations") or {},
     )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from archivmail.decide import status as statuses
+from archivmail.decide.conditions import SECRET_REASONS
 from archivmail.decide.due import Acknowledge, Observed, RunNow, Step, Trigger, WaitForChange, WaitUntil, next_step
 from archivmail.kube.api import ApiForbidden, ApiUnavailable, Document, KubeApi
 from archivmail.kube.attempt import Attempts
@@ -267,9 +268,8 @@ def waits_for_secret(account: LiveAccount) -> bool:
     if spec is None or spec.suspend:
         return False
     reasons = {each.reason for each in account.status.conditions}
-    if reasons & {Reason.SECRET_NOT_FOUND, Reason.SECRET_KEY_MISSING, Reason.AUTHENTICATION_FAILED}:
-        return True
-    return spec.ca_secret_name is not None and Reason.TLS_FAILED in reasons
+    waits = not reasons.isdisjoint(SECRET_REASONS | {Reason.AUTHENTICATION_FAILED, Reason.EGRESS_DENIED})
+    return waits or (spec.ca_secret_name is not None and Reason.TLS_FAILED in reasons)
 
 
 async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:

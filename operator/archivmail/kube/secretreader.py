@@ -5,10 +5,11 @@ Only from the account's own namespace. What is read is concealed from the log at
 
 from dataclasses import dataclass
 
+from archivmail.kube import allowedhosts
 from archivmail.kube.api import ApiForbidden, KubeApi, SecretDocument
 from archivmail.kube.secretdata import credentials, endpoint
 from archivmail.model.account import AccountSpec, Credentials, Endpoint
-from archivmail.model.errors import SecretMissing
+from archivmail.model.errors import NeedsUser, SecretMissing
 from archivmail.observe.logs import conceal
 
 CONCEALED_KEYS = ("password", "accessToken", "clientSecret", "refreshToken")
@@ -27,7 +28,7 @@ class Reading:
     """What was found. `version` is opaque: it changes when one of the Secrets changes, appears or goes."""
 
     version: str
-    found: Access | SecretMissing
+    found: Access | NeedsUser
 
 
 class SecretReader:
@@ -42,13 +43,16 @@ class SecretReader:
         return _version(documents)
 
     async def read(self, namespace: str, spec: AccountSpec) -> Reading:
-        """Credentials, or the sentence that says what to create. Raises ApiUnavailable."""
+        """Credentials, or the sentence that says what to create or to correct. Raises ApiUnavailable."""
         documents, missing = await self._get(namespace, spec)
         version = _version(documents)
         if missing is not None:
             return Reading(version, missing)
         secret, ca = documents[0], documents[1] if len(documents) > 1 else None
         assert secret is not None  # or `missing` would say so
+        denied = allowedhosts.refusal(secret.annotations, spec)
+        if denied is not None:
+            return Reading(version, denied)
         conceal(*(_text(secret.data[key]) for key in CONCEALED_KEYS if key in secret.data))
         try:
             access = Access(endpoint(spec, ca.data if ca else None), credentials(spec, secret.data))

@@ -23,6 +23,7 @@ class Side(Protocol):
     def delete_account(self, name: str) -> None: ...
     def create_secret(self, name: str, data: dict[str, str]) -> None: ...
     def change_secret(self, name: str, data: dict[str, str]) -> None: ...
+    def annotate_secret(self, name: str, annotations: dict[str, str]) -> None: ...
     def events(self) -> list[dict[str, Any]]: ...
     def forbid_secrets(self) -> None: ...
     def allow_changing_secrets(self) -> None: ...
@@ -93,6 +94,23 @@ class KubeApiContract:
                 assert after is not None
                 assert before.resource_version != after.resource_version
                 assert await api.get_secret(side.namespace, "nobody") is None
+
+        run(story())
+
+    def test_the_annotations_of_a_secret_come_with_it(self, side: Side) -> None:
+        """And they change its version."""
+        side.create_secret("alice", {"username": "alice"})
+
+        async def story() -> None:
+            async with side.api() as api:
+                before = await api.get_secret(side.namespace, "alice")
+                assert before is not None
+                assert {} == before.annotations
+                side.annotate_secret("alice", {"archivmail.io/allowed-hosts": "imap.example.org"})
+                after = await api.get_secret(side.namespace, "alice")
+                assert after is not None
+                assert {"archivmail.io/allowed-hosts": "imap.example.org"} == after.annotations
+                assert before.resource_version != after.resource_version
 
         run(story())
 

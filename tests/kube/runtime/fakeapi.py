@@ -73,7 +73,7 @@ class FakeApi:
         if self.secret_conflicts or found.resource_version != resource_version:
             self.secret_conflicts = max(0, self.secret_conflicts - 1)
             raise ApiConflict("conflict", 409)
-        changed = SecretDocument(str(next(self._versions)), {**found.data, **data})
+        changed = SecretDocument(str(next(self._versions)), {**found.data, **data}, found.annotations)
         self._secrets[namespace, name] = changed
         return changed
 
@@ -149,6 +149,10 @@ class FakeApi:
     def put_secret(self, namespace: str, name: str, **data: str) -> None:
         encoded = {key: value.encode() for key, value in data.items()}
         self._secrets[namespace, name] = SecretDocument(str(next(self._versions)), encoded)
+
+    def annotate_secret(self, namespace: str, name: str, annotations: dict[str, str]) -> None:
+        found = self._secrets[namespace, name]
+        self._secrets[namespace, name] = SecretDocument(str(next(self._versions)), found.data, annotations)
 
     def remove_secret(self, namespace: str, name: str) -> None:
         del self._secrets[namespace, name]

@@ -53,6 +53,10 @@ class RealSide:
     def change_secret(self, name: str, data: dict[str, str]) -> None:
         self.plane.api.merge_patch(f"/api/v1/namespaces/{self.namespace}/secrets/{name}", {"stringData": data})
 
+    def annotate_secret(self, name: str, annotations: dict[str, str]) -> None:
+        path = f"/api/v1/namespaces/{self.namespace}/secrets/{name}"
+        self.plane.api.merge_patch(path, {"metadata": {"annotations": annotations}})
+
     def events(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.plane.api.get(f"/api/v1/namespaces/{self.namespace}/events")["items"]
         return found

@@ -36,6 +36,9 @@ class FakeSide:
     def change_secret(self, name: str, data: dict[str, str]) -> None:
         self._api.put_secret(self.namespace, name, **data)
 
+    def annotate_secret(self, name: str, annotations: dict[str, str]) -> None:
+        self._api.annotate_secret(self.namespace, name, annotations)
+
     def events(self) -> list[dict[str, Any]]:
         return self._api.events
 
