@@ -46,7 +46,7 @@ def test_a_message_that_is_not_given_whole_is_put_together_and_marked(world: Wor
     assert (Result.SUCCEEDED, 5) == (outcome.result, outcome.folders[0].counts.archived)
     assert b"in parts" == world.of_inbox()[3]
     assert {1: {""}, 2: {""}, 3: {way}, 4: {""}, 5: {""}} == marks(world)
-    assert "1 of its messages were put together from parts, UID 3" in (outcome.folders[0].note or "")
+    assert "put together from parts: 1, UID 3 among them" in (outcome.folders[0].note or "")
 
 
 def test_a_later_run_that_gets_the_whole_keeps_both(world: World) -> None:

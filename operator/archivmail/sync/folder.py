@@ -201,8 +201,8 @@ def _note(gathering: Gathering) -> str | None:
         return f"{count} of its messages could not be archived yet; UID {first.uid}: {first.error} ({first.reason})"
     if gathering.assembled:
         return (
-            f"{len(gathering.assembled)} of its messages were put together from parts, UID "
-            f"{gathering.assembled.first(1)} among them, because the server does not give them whole"
+            f"messages that the server does not give whole and that were put together from parts: "
+            f"{len(gathering.assembled)}, UID {gathering.assembled.first(1)} among them"
         )
     return None if gathering.epoch.uid_validity else NO_VALIDITY
 
