@@ -32,8 +32,8 @@ from tests.servers.fixtures import Mailbox
 from tests.sync.conftest import Quiet
 
 REF = AccountRef("team-a", "alice")
-Moment = Callable[[str], None]
-"""Told the name of the step that is about to be taken, and `message` after each message that was stored."""
+Moment = Callable[..., None]
+"""Told the step that is about to be taken with its arguments, and `message` after each message that was stored."""
 
 
 class Watcher(Quiet):
@@ -59,8 +59,9 @@ class Reached:
         return partial(self._step, name, attribute) if callable(attribute) else attribute
 
     def _step(self, name: str, step: Callable[..., Any], *arguments: Any) -> Any:
-        self._moment(name)
-        return step(*(self._told(each) if callable(each) else each for each in arguments))
+        self._moment("fetch" if name.startswith("fetch") else name, *arguments)
+        deliver = next((each for each in arguments if callable(each)), None)
+        return step(*(self._told(each) if callable(each) and each is deliver else each for each in arguments))
 
     def _told(self, deliver: Callable[..., None]) -> Callable[..., None]:
         def delivered(*arguments: Any) -> None:
@@ -87,11 +88,16 @@ class World:
     def __init__(self, mailbox: Mailbox, folder: Path) -> None:
         self.mailbox, self.server, self.user = mailbox, mailbox.server, mailbox.user
         self.password = mailbox.password
+        server = mailbox.server
+        self.endpoint = Endpoint(server.host, server.tls_port, TlsMode.IMPLICIT, ca_pem=server.ca_pem)
         self.folder = folder
         self.archive = open_archive(str(folder), create=True)
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
         self.watcher = Watcher()
-        self.moment: Moment = lambda _: None
+        self.moment: Callable[[str], None] = lambda _: None
+        self.awaited: str | None = None
+        self.opened: set[str] = set()
+        """The folder that the run has open; before EXAMINE the one that it opens next, too."""
 
     def close(self) -> None:
         self.archive.close()
@@ -100,10 +106,9 @@ class World:
 
     def sync(self, *, forced: bool = False, rules: FolderRules | None = None) -> AccountOutcome:
         self.watcher = Watcher()
-        endpoint = Endpoint(self.server.host, self.server.tls_port, TlsMode.IMPLICIT, ca_pem=self.server.ca_pem)
         spec = AccountSpec(
-            host=endpoint.host,
-            port=endpoint.port,
+            host=self.endpoint.host,
+            port=self.endpoint.port,
             secret_name=self.user,
             timeout=timedelta(hours=1),
             rules=rules or FolderRules(),
@@ -111,11 +116,11 @@ class World:
         job = Job(
             ref=REF,
             spec=spec,
-            endpoint=endpoint,
+            endpoint=self.endpoint,
             credentials=Credentials(Mechanism.PASSWORD, self.user, Secret(self.password)),
             forced=forced,
         )
-        return run(
+        outcome = run(
             job,
             connect=ReachedConnect(self._at),
             open_account=self.archive.take,
@@ -123,9 +128,17 @@ class World:
             clock=lambda: self.now,
             should_stop=lambda: False,
         )
+        assert self.awaited is None, f"the run took no step {self.awaited!r}, so nothing happened in it"
+        return outcome
 
-    def _at(self, step: str) -> None:
+    def _at(self, step: str, *arguments: Any) -> None:
+        before = self.opened
+        if step == "examine":
+            name = display(arguments[0].name)
+            self.opened = before | {name}
         self.moment(step)
+        if step == "examine":
+            self.opened = {name}
 
     def once(self, step: str, act: Callable[[], object], *, at: int = 1) -> None:
         """Let `act` happen at the `at`-th `step` of the next run, and never again."""
@@ -134,8 +147,10 @@ class World:
         def moment(name: str) -> None:
             seen[name] += 1
             if name == step and seen[name] == at:
+                self.awaited = None
                 act()
 
+        self.awaited = step
         self.moment = moment
 
     def quietly(self) -> None:
