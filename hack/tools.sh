@@ -31,7 +31,7 @@ compiling=$!
 set +m
 trap 'kill -- "-$compiling" 2>/dev/null || true' EXIT
 failed=0
-lane debian cyrus venv awscli || failed=1
+lane debian cyrus corpus venv awscli || failed=1
 wait "$compiling" || failed=1
 [[ $failed -eq 0 ]] || fail "something is missing: see the lines above"
 say "all is there, in $SECONDS s; programs in $BIN"

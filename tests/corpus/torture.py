@@ -40,3 +40,71 @@ def torn_mail(draw: st.DrawFn) -> bytes:
 
 
 any_mail = st.one_of(torn_mail(), st.binary(max_size=400))
+
+
+# --- whole mails, the same every time --------------------------------------------------------------------------------
+
+_HEAD = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: torture\r\n"
+_BODY = b"\r\nbody\r\n"
+
+
+def torture_mails() -> dict[str, bytes]:
+    """One mail of each kind that archivers are known to lose or change, by its name. Line ends are CRLF unless the name
+    says otherwise; none has a NUL or a bare LF, which real servers refuse or change: `unservable_mails` has those."""
+    same = b"Message-ID: <same@example.org>\r\n"
+    return {
+        "lone-cr": _HEAD + b"\r\none \r two\r\r\nthree \r\r\n",
+        "line-of-a-million": _HEAD + b"\r\n" + b"x" * 1_000_000 + b"\r\n",
+        "lines-of-998-and-more": _HEAD + b"\r\n" + b"".join(b"y" * size + b"\r\n" for size in (997, 998, 999, 1000)),
+        "header-only": _HEAD,
+        "header-only-without-end": _HEAD[:-2],
+        "no-final-newline": _HEAD + b"\r\nbody",
+        "ten-thousand-recipients": _HEAD + _addresses(10_000) + _BODY,
+        "nested-100": _nested(100),
+        "raw-8-bit-header": b"From: caf\xe9 <a@b>\r\nSubject: \xff\xfe\xe4\r\n" + _BODY,
+        "raw-8-bit-body": _HEAD + b"\r\n" + bytes(range(128, 256)) * 50 + b"\r\n",
+        "control-characters": _HEAD + b"\r\n" + bytes(set(range(1, 32)) - {10, 13}) + b"\x7f\r\n",
+        "message-id-twice": _HEAD + same + b"Message-ID: <other@example.org>\r\n" + _BODY,
+        "message-id-missing-1": _HEAD + b"\r\nno identity, first\r\n",
+        "message-id-missing-2": _HEAD + b"\r\nno identity, second\r\n",
+        "message-id-folded": _HEAD + b"Message-ID:\r\n <folded\r\n\t@example.org>\r\n" + _BODY,
+        "message-id-empty": _HEAD + b"Message-ID:\r\n" + _BODY,
+        "message-id-no-brackets": _HEAD + b"Message-ID: no brackets (comment) at all\r\n" + _BODY,
+        "same-id-same-length-1": _HEAD + same + b"\r\nbody 1\r\n",
+        "same-id-same-length-2": _HEAD + same + b"\r\nbody 2\r\n",
+        "same-id-with-footer": _HEAD + same + b"\r\nbody 1\r\n-- \r\nlist footer\r\n",
+        "same-body-other-header": _HEAD + same + b"X-Other: 1\r\n\r\nbody 1\r\n",
+        "from-line-first": b"From MAILER Thu Jan  1 00:00:00 1970\r\n" + _HEAD + _BODY,
+        "from-lines-in-body": _HEAD + b"\r\nFrom here\r\n>From there\r\n>>From far\r\n\r\nFrom the end\r\n",
+        "dots": _HEAD + b"\r\n.\r\n..\r\n.x\r\n",
+        "looks-like-imap": _HEAD + b"\r\n)\r\n* 1 EXPUNGE\r\na OK FETCH completed\r\n{5}\r\n* BYE\r\n",
+        "ends-like-a-literal": _HEAD + b"\r\n{12}\r\n",
+        "boundary-never-ends": _HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\npart\r\n--b",
+        "header-of-a-megabyte": _HEAD + b"X-Long: " + b"z" * (1 << 20) + b"\r\n" + _BODY,
+        "ten-thousand-headers": _HEAD + b"".join(b"X-%d: %d\r\n" % (each, each) for each in range(10_000)) + _BODY,
+        "large-base64": _HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + (b"QUJD" * 19 + b"\r\n") * 130_000,
+    }
+
+
+def unservable_mails() -> dict[str, bytes]:
+    """Those that only a server of our own can show (trap 66)."""
+    return {
+        "nul": _HEAD + b"\r\n\x00 one \x00\r\n",
+        "nothing-but-nul": b"\x00" * 1000,
+        "bare-lf": _HEAD.replace(b"\r\n", b"\n") + b"\nbody\n",
+        "mixed-line-ends": _HEAD + b"\r\none\ntwo\r\nthree\rfour\n\rfive",
+        "no-header": b"no header at all",
+        "one-octet": b"x",
+        "nothing": b"",
+    }
+
+
+def _addresses(count: int) -> bytes:
+    return b"Cc: " + b",\r\n ".join(b"user%d@example.org" % number for number in range(count)) + b"\r\n"
+
+
+def _nested(depth: int) -> bytes:
+    octets = _HEAD + b"\r\ninnermost\r\n"
+    for _ in range(depth):
+        octets = _HEAD + b"Content-Type: message/rfc822\r\n\r\n" + octets
+    return octets
