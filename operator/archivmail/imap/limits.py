@@ -46,5 +46,7 @@ class Limits:
     name_bytes: int = 8192
     status_depth: int = 50
     """STATUS commands on the way at once."""
+    compress_always: bool = False
+    """Wherever it is offered, even on loopback; for tests."""
     spool_folder: str | None = None
     """Where large messages are spooled; None is the system's temporary folder."""

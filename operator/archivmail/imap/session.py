@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from archivmail.decide.limited import view_limits
 from archivmail.imap import tls
+from archivmail.imap.compression import Compression
 from archivmail.imap.dialogue import Dialogue
 from archivmail.imap.excerpts import Excerpts
 from archivmail.imap.fallback import Fallback
@@ -151,6 +152,7 @@ class Session:
         self._listing = Listing(*parts, avoid=self._avoid)
         self._opened = Opened(*parts, avoid=self._avoid)
         self._fetching = Fetching(*parts)
+        self._compression = Compression(self._dialogue, self._stream, faults, limits, self.capabilities)
         self._fallback = Fallback(self._dialogue, faults, limits, id_item(self.capabilities))
         greeting = client.wire.heard[0].text if client.wire.heard else ""
         self._pipeline = Pipeline(
@@ -197,6 +199,7 @@ class Session:
 
     def examine(self, folder: Folder) -> Snapshot:
         with self._guard():
+            self._compression.start_if_worth()
             return self._folder.examine(folder)
 
     def uids(self) -> UidSet:

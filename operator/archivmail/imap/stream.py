@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from archivmail.imap import tls
+from archivmail.imap.deflate import Deflate
 from archivmail.imap.dialing import STOPPED
 from archivmail.imap.faults import broken, violation
 from archivmail.imap.limits import Limits
@@ -17,6 +18,7 @@ from archivmail.model.errors import Aborted, ConnectionLost
 
 _DIRECT_FROM = 64 * 1024  # what is left of a literal is received in place from this size on
 _ASK_EVERY_S = 0.2
+_COMPRESSED_AT_ONCE = 32 * 1024
 
 
 class Stream:
@@ -25,6 +27,10 @@ class Stream:
     def __init__(self, sock: socket.socket, limits: Limits, should_stop: Callable[[], bool]) -> None:
         self.received = 0
         self.sent = 0
+        self.waited_s = 0.0
+        """For what was received."""
+        self._deflate: Deflate | None = None
+        self._compressed = memoryview(b"")
         self._sock = sock
         self._limits = limits
         self._should_stop = should_stop
@@ -135,6 +141,16 @@ class Stream:
         return count
 
     def _receive(self, view: memoryview) -> int:
+        """Octets for the reader: at least one, at most as many as there is room for."""
+        if self._deflate is None:
+            return self._receive_raw(view)
+        while not (octets := self._deflate.inflated(len(view))):
+            count = self._receive_raw(self._compressed)
+            self._deflate.feed(self._compressed[:count].tobytes())
+        view[: len(octets)] = octets
+        return len(octets)
+
+    def _receive_raw(self, view: memoryview) -> int:
         count = self.some(view)
         if not count:
             raise ConnectionLost("the server closed the connection; it is tried again by itself")
@@ -149,6 +165,7 @@ class Stream:
         # Each octet in time is not enough: one in 30 s would keep a worker busy for ever (trap 82).
         self._window_received += count
         self._window_waited += waited
+        self.waited_s += waited
         if self._window_waited < self._limits.pace_window_s:
             return
         if self._window_received < self._limits.pace_bytes:
@@ -165,9 +182,14 @@ class Stream:
 
     # --- writing, TLS, the end ---------------------------------------------------------------------------------------
 
+    def start_compression(self) -> None:
+        """From the next octet on, in both directions (RFC 4978 §3). What is unread is compressed already."""
+        self._deflate = Deflate(self._taken(self._end - self._start).tobytes())
+        self._compressed = memoryview(bytearray(_COMPRESSED_AT_ONCE))
+
     def send(self, octets: bytes) -> None:
         """Send all of it."""
-        left = memoryview(octets)
+        left = memoryview(octets if self._deflate is None else self._deflate.deflated(octets))
         deadline = time.monotonic() + self._limits.read_s
         while left:
             try:
