@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from archivmail.decide.assembling import EVERY_WAY
 from archivmail.imap.session import Session, connect
 from archivmail.model.account import Credentials, Endpoint, Origin, Secret
 from archivmail.model.errors import CredentialsRefused, FolderRefused
@@ -169,6 +170,23 @@ class MailServerContract:
 
         assert mailbox.octets("INBOX").items() <= got.items()
         assert got.keys() <= set(uids)
+
+    @pytest.mark.parametrize("way", EVERY_WAY)
+    def test_a_message_put_together_from_parts_is_the_message(self, mailbox: ServedMailbox, way: str) -> None:
+        """trap 47: the same octets in pieces, and as header and text; a correct server has no other."""
+        large = b"".join(b"%07d lone \r and 8-bit \xe4\r\n" % line for line in range(60_000))
+        mailbox.append("Sent", [HEAD + b"1", HEAD + large, b"Subject: folded\r\n\tonce\r\n\r\nno final newline"])
+        got: dict[int, bytes] = {}
+
+        def deliver(message: FetchedMessage) -> None:
+            got[message.sighting.uid] = b"".join(bytes(chunk) for chunk in message.body.chunks())
+
+        with self.session(mailbox) as session:
+            session.examine(self.folder(session, "Sent"))
+            for uid in session.uids():
+                session.assemble(uid, (way,), deliver)
+
+        assert got == mailbox.octets("Sent")
 
     def test_reading_changes_nothing(self, mailbox: ServedMailbox) -> None:
         """Design §1 invariant 4; trap 32."""

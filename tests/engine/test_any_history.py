@@ -246,7 +246,7 @@ def _octets(number: int) -> bytes:
 
 
 def test_any_history_leaves_a_true_archive() -> None:
-    """Trap 2, 3, 5, 7, 11, 12, 15, 18, 30, 32, 40, 58, 106; S13-S17."""
+    """Trap 2, 3, 5, 7, 11, 12, 15, 30, 32, 40, 58, 106; S14, S15, S17."""
     with Dovecot() as server:
         History.server = server
         History.passwords = iter(server.add_users(*(f"user{number}" for number in range(EXAMPLES * 3))).items())

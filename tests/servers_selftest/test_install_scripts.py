@@ -64,6 +64,14 @@ def test_cyrus_needs_debian(bare_environment: dict[str, str]) -> None:
     )
 
 
+def test_missing_npm_is_said_in_one_sentence(bare_environment: dict[str, str]) -> None:
+    """The corpus of real mail is an npm package."""
+    done = run("corpus", bare_environment)
+
+    assert done.returncode == 1
+    assert done.stderr == "corpus: npm is missing: install Node.js with npm, then run make tools\n"
+
+
 def test_envtest_binaries_are_used_where_they_are_named(bare_environment: dict[str, str], tmp_path: Path) -> None:
     """KUBEBUILDER_ASSETS spares the build, and the fixtures look there first."""
     (tmp_path / "assets").mkdir()
