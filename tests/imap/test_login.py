@@ -361,6 +361,7 @@ def test_a_token_that_runs_out_in_mid_session_is_told_and_not_used_again(ending:
         server.password = "access-1"
         enter(server, credentials, tokens).close()
         assert endpoint.issued == ["access-0", "access-1"]
+        assert logins(server) == [b"AUTHENTICATE", b"AUTHENTICATE"]
 
 
 def test_a_session_with_a_password_does_not_expire() -> None:

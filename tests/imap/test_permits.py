@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archivmail.imap.connector import Connector
+from archivmail.imap.oauth import unheard
 from archivmail.imap.permits import Permits
 from archivmail.model.account import Origin
 from archivmail.model.errors import Aborted, ConnectionLost, CredentialsRefused, ServerBusy
@@ -149,7 +150,7 @@ class World:
         return self.connector(self.server.endpoint, self.server.credentials, should_stop=never)
 
     def another(self) -> Session | None:
-        return self.connector.another(self.server.endpoint, self.server.credentials, should_stop=never)
+        return self.connector.another(self.server.endpoint, self.server.credentials, should_stop=never, rotated=unheard)
 
     def free(self) -> int:
         """Permits that are left for others."""

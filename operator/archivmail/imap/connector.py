@@ -38,7 +38,7 @@ class Connector:
         credentials: Credentials,
         *,
         should_stop: Callable[[], bool],
-        rotated: Rotated = unheard,
+        rotated: Rotated,
     ) -> Session | None:
         """A further connection of the same account, or None where it would cost others theirs. Never waits for one."""
         permit = self.permits.try_take(_origin(endpoint, credentials))
