@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -171,6 +172,44 @@ def test_the_limit_is_said(filled: Path) -> None:
 
     assert len(ended.text.splitlines()) == 2
     assert "--limit" in ended.err
+
+
+def test_pages_follow_one_another(filled: Path) -> None:
+    """Each page ends with the token of the next; together they are the whole, once."""
+    whole = archivmail("search", "alice", "--json", "--archive", filled).text.splitlines()
+    seen: list[str] = []
+    token: list[str] = []
+    while len(seen) < len(whole):
+        ended = archivmail("search", "alice", "--limit", "3", *token, "--json", "--archive", filled)
+        seen += ended.text.splitlines()
+        token = re.findall(r"--page \S+", ended.err)[0].split() if "--page" in ended.err else ["--page", "0-0"]
+
+    assert len(whole) > 6
+    assert seen == whole
+    assert archivmail("search", "alice", "--page", "0-0", "--archive", filled).out == b""
+
+
+@pytest.mark.parametrize("token", ["", "x", "1", "1-", "-1-1", "1-1-1", "f" * 16 + "-1"])
+def test_a_page_that_is_none_is_a_usage_error(token: str, filled: Path) -> None:
+    """Exit code 2."""
+    ended = archivmail("search", "alice", "--page", token, "--archive", filled)
+
+    assert (ended.code, ended.out) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [("potatoes", "potatoes"), ("夜行列車", "夜行列車"), ("creme", "crème")],
+    ids=["ascii", "japanese", "accent"],
+)
+def test_a_snippet_shows_where_the_words_stand(query: str, line: str, filled: Path) -> None:
+    """Under the row; off a terminal only when it is asked for."""
+    lines = archivmail("search", query, "--snippets", "--archive", filled).text.splitlines()
+
+    assert len(lines) == 3
+    assert lines[2].startswith("    ")
+    assert line in lines[2].lower()
+    assert len(archivmail("search", query, "--archive", filled).text.splitlines()) == 2
 
 
 def test_a_query_that_cannot_be_read_is_a_usage_error(filled: Path) -> None:

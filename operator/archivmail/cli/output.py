@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -59,8 +59,13 @@ def _harmless(text: str) -> str:
     return " " * (len(text) - len(text.lstrip(" "))) + line(text)
 
 
-def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A table; cells are lines. On a terminal it is as narrow as the terminal and its titles are bold."""
+def emit_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, below: Callable[[int], str | None] | None = None
+) -> None:
+    """A table; cells are lines. On a terminal it is as narrow as the terminal and its titles are bold.
+
+    `below` gives a harmless line to stand under a row, by the row's number.
+    """
     cells = [[line(cell, MAX_CELL) for cell in row] for row in rows]
     titles = [column.title for column in columns]
     widths = [max(width_of(row[at]) for row in (titles, *cells)) for at in range(len(columns))]
@@ -69,8 +74,10 @@ def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
     heading = _row(columns, titles, widths)
     is_bold = on_terminal() and not os.environ.get("NO_COLOR")
     click.echo(click.style(heading, bold=True) if is_bold else heading, color=is_bold)
-    for row in cells:
+    for at, row in enumerate(cells):
         click.echo(_row(columns, row, widths))
+        if below is not None and (under := below(at)) is not None:
+            click.echo(under, color=is_bold)
 
 
 def _fitted(columns: Sequence[Column], widths: list[int], room: int) -> list[int]:

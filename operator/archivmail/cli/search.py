@@ -1,5 +1,6 @@
 """`archivmail search`: messages by words and fields, newest first."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -8,15 +9,18 @@ import click
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.catalog.querytext import Query, parse
-from archivmail.archive.catalog.search import Hit
+from archivmail.archive.catalog.search import Cursor, Hit
 from archivmail.cli.opened import accounts_of, for_reading
 from archivmail.cli.options import account_options, archive_options, json_option
-from archivmail.cli.output import Column, counted, emit_json, emit_table, moment, note, size
+from archivmail.cli.output import Column, counted, emit_json, emit_table, moment, note, on_terminal, size
+from archivmail.cli.snippets import Snippets
+from archivmail.model.errors import SpecInvalid
 from archivmail.model.wireform import time_to_wire
 
 DEFAULT_LIMIT: Final = 50
 PAGE: Final = 1000  # hits of one question to the catalog
 SHORT_ID: Final = 12  # hex digits shown; two of ten million messages share as many with a chance of one in six
+TOKEN: Final = re.compile("([0-9a-f]{1,15})-([0-9a-f]{1,15})")
 COLUMNS: Final = (
     Column("ID"),
     Column("DATE"),
@@ -38,6 +42,12 @@ COLUMNS: Final = (
     metavar="N",
     help="At most so many messages.",
 )
+@click.option("--page", metavar="TOKEN", help="Go on behind an earlier page: the token that it ended with.")
+@click.option(
+    "--snippets/--no-snippets",
+    default=None,
+    help="Show under each message where the words stand.  [default: on a terminal]",
+)
 @json_option
 @archive_options
 def command(
@@ -46,6 +56,8 @@ def command(
     namespace: str | None,
     account: str | None,
     limit: int,
+    page: str | None,
+    snippets: bool | None,
     as_json: bool,
     archive_url: str,
     catalog_url: str | None,
@@ -56,24 +68,35 @@ def command(
     For example: archivmail search invoice from:henrik after:2026-01-01 has:attachment
     """
     wanted = parse(" ".join(query))
+    before = None if page is None else cursor_of(page)
     with for_reading(archive_url, catalog_url) as archive:
         if not accounts_of(archive, namespace, account):
             return
-        hits = islice(_pages(archive, wanted, namespace, account, page_size=min(limit, PAGE)), limit)
-        shown = _emit_lines(hits) if as_json else _emit_table(hits)
+        hits = islice(_pages(archive, wanted, namespace, account, before, page_size=min(limit, PAGE)), limit)
+        if as_json:
+            shown, last = _emit_lines(hits)
+        else:
+            has_snippets = on_terminal() if snippets is None else snippets
+            shown, last = _emit_table(hits, Snippets(archive, wanted) if has_snippets else None)
         backlog = archive.index_backlog()
     if not shown:
         note("no message matches")
-    elif shown == limit:
-        note(f"{counted(limit, 'message')} shown, the newest first; --limit shows more")
+    elif shown == limit and last is not None:
+        there = f"--limit shows more at once, --page {token_of(last.cursor)} what comes next"
+        note(f"{counted(limit, 'message')} shown, the newest first; {there}")
     if backlog:
         note(f"{counted(backlog, 'message')} not indexed yet, so a search may miss them; archivmail sync indexes them")
 
 
 def _pages(
-    archive: Archive, query: Query, namespace: str | None, account: str | None, *, page_size: int
+    archive: Archive,
+    query: Query,
+    namespace: str | None,
+    account: str | None,
+    before: Cursor | None,
+    *,
+    page_size: int,
 ) -> Iterator[Hit]:
-    before = None
     while True:
         page = archive.search(query, namespace=namespace, account=account, limit=page_size, before=before)
         yield from page
@@ -82,22 +105,37 @@ def _pages(
         before = page[-1].cursor
 
 
-def _emit_lines(hits: Iterator[Hit]) -> int:
-    shown = 0
+def _emit_lines(hits: Iterator[Hit]) -> tuple[int, Hit | None]:
+    """How many there were, and the last."""
+    shown, hit = 0, None
     for hit in hits:
         emit_json(_document(hit))
         shown += 1
-    return shown
+    return shown, hit
 
 
-def _emit_table(hits: Iterator[Hit]) -> int:
+def _emit_table(hits: Iterator[Hit], snippets: Snippets | None) -> tuple[int, Hit | None]:
     """Page by page, so that memory is bounded and the first lines come at once."""
-    shown = 0
+    shown, last = 0, None
     for first in hits:
         page = [first, *islice(hits, PAGE - 1)]
-        emit_table(COLUMNS, [_row(hit) for hit in page])
-        shown += len(page)
-    return shown
+        below = None if snippets is None else (lambda at, page=page: snippets.of(page[at]))
+        emit_table(COLUMNS, [_row(hit) for hit in page], below=below)
+        shown, last = shown + len(page), page[-1]
+    return shown, last
+
+
+def token_of(cursor: Cursor) -> str:
+    """Where a page ended, as `--page` takes it. It stays good while mail arrives, until the catalog is rebuilt."""
+    return f"{cursor.sent_s:x}-{cursor.content:x}"
+
+
+def cursor_of(token: str) -> Cursor:
+    """Raises SpecInvalid."""
+    found = TOKEN.fullmatch(token)
+    if found is None:
+        raise SpecInvalid(f"--page {token[:40]} is no page; take the token that the page before ended with")
+    return Cursor(int(found[1], 16), int(found[2], 16))
 
 
 def _document(hit: Hit) -> dict[str, object]:

@@ -21,7 +21,7 @@ MAX_WORD = 64
 """Characters of a word that count: a SHA-256 in hexadecimal is still whole."""
 
 _ASCII = re.compile(r"[0-9a-z]+")
-_PIECES = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
+PIECES = re.compile("[0-9A-Za-z\x80-\U0010ffff]+")
 # Combining diacritics, and the vowel points of Hebrew and Arabic.
 _ACCENTS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
         found = _ASCII.findall(text.lower())
     else:
         found = []
-        for piece in _PIECES.findall(text):
+        for piece in PIECES.findall(text):
             if piece.isascii():
                 found.append(piece.lower())
             else:
