@@ -72,7 +72,8 @@ class Reader:
         yield from self._pieces(places[-1])
 
     def _pieces(self, place: Location) -> Iterator[bytes]:
-        with self._store.open(place.pack) as source:
+        # The catalog knows the pack's size: one message is one request.
+        with self._store.open(place.pack, size=place.pack_size or None) as source:
             yield from content(source, place.offset, place.length)
 
 

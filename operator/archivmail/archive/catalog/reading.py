@@ -29,6 +29,8 @@ class Location:
     pack: str
     offset: int
     length: int
+    pack_size: int | None = None
+    """Octets of the pack, where the catalog was asked."""
 
 
 def ids_with_prefix(connection: Connection, prefix: str, *, limit: int) -> list[ContentId]:
@@ -43,7 +45,7 @@ def ids_with_prefix(connection: Connection, prefix: str, *, limit: int) -> list[
 def locations(connection: Connection, content_id: ContentId) -> list[Location]:
     """Every place that holds the octets: one per account."""
     wanted = (
-        select(packs.c.name, contents.c.frame_offset, contents.c.frame_length)
+        select(packs.c.name, contents.c.frame_offset, contents.c.frame_length, packs.c.size)
         .join(packs, packs.c.id == contents.c.pack_id)
         .where(contents.c.sha256 == content_id)
         .order_by(contents.c.id)

@@ -38,7 +38,7 @@ class LocalStore:
             return LocalDraft(final, self._durability, f"The archive {self._root} cannot be written")
 
     @contextmanager
-    def open(self, name: str) -> Iterator["LocalSource"]:
+    def open(self, name: str, *, size: int | None = None) -> Iterator["LocalSource"]:  # noqa: ARG002 - costs nothing here
         what = f"The pack {name} cannot be read"
         try:
             with translated(what):

@@ -28,8 +28,8 @@ class ObjectPacks:
             return ObjectDraft(self._bucket, name)
 
     @contextmanager
-    def open(self, name: str) -> Iterator["ObjectSource"]:
-        size = self._bucket.size_of(name)
+    def open(self, name: str, *, size: int | None = None) -> Iterator["ObjectSource"]:
+        size = self._bucket.size_of(name) if size is None else size
         if size is None:
             raise _missing(name, self._bucket.scheme)
         yield ObjectSource(self._bucket, name, size)

@@ -18,6 +18,7 @@ from archivmail.model.errors import ArchiveDamaged
 WINDOW = 4 * 1024**2
 """Octets of a pack that are read at once; also the size from which a frame is streamed."""
 
+AHEAD = 16 * 1024**2  # octets of a large frame that are read at once: few messages have more when compressed
 _PIECE = 256 * 1024
 _TAIL_GUESS = 64 * 1024
 _FRAME_HEADER = 18  # RFC 8878 §3.1.1: magic number and at most 14 octets
@@ -249,9 +250,10 @@ def _opened(
     decompressor: zstandard.ZstdDecompressor, source: Source, frame: Frame, octets: bytes | memoryview | None
 ) -> Read:
     """The decompressed octets of a frame as a stream."""
-    tail = source.read_at(frame.offset + frame.length - 4, 4) if octets is None else octets[-4:]
-    if frame.checksum and tail != frame.checksum:
-        raise ArchiveDamaged("A frame of the pack has another checksum than the seek table says.")
+    if frame.checksum:
+        tail = source.read_at(frame.offset + frame.length - 4, 4) if octets is None else octets[-4:]
+        if tail != frame.checksum:
+            raise ArchiveDamaged("A frame of the pack has another checksum than the seek table says.")
     if octets is None:
         if frame.content_length and _content_size(source.read_at(frame.offset, _FRAME_HEADER)) != frame.content_length:
             raise ArchiveDamaged("A frame of the pack has another size than the seek table says.")
@@ -259,9 +261,7 @@ def _opened(
         return lambda size: _exactly(stream.read, size)
     if len(octets) < frame.length:
         raise ArchiveDamaged("The pack ends within a frame.")
-    if (
-        _content_size(octets) != frame.content_length
-    ):  # also keeps a damaged frame from asking for more memory than a window
+    if _content_size(octets) != frame.content_length:  # nor does it ask for more memory than a window
         raise ArchiveDamaged("A frame of the pack has another size than the seek table says.")
     return io.BytesIO(decompressor.decompress(octets)).read
 
@@ -281,17 +281,19 @@ def _exactly(read: Read, size: int) -> bytes:
 
 
 class _Range(io.RawIOBase):
-    """The octets of one frame, read as they are needed."""
+    """The octets of one frame, read as they are needed, in few large pieces: each may be a request to a store."""
 
     def __init__(self, source: Source, frame: Frame) -> None:
-        super().__init__()
         self._source, self._at, self._end = source, frame.offset, frame.offset + frame.length
+        self._window = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed says Buffer; it is one
-        part = self._source.read_at(self._at, min(len(buffer), self._end - self._at))
+        if not self._window:
+            self._window = memoryview(self._source.read_at(self._at, min(AHEAD, self._end - self._at)))
+            self._at += len(self._window)
+        part, self._window = self._window[: len(buffer)], self._window[len(buffer) :]
         buffer[: len(part)] = part
-        self._at += len(part)
         return len(part)

@@ -40,8 +40,8 @@ class PackStore(Protocol):
 
     def draft(self, name: str) -> Draft: ...
 
-    def open(self, name: str) -> AbstractContextManager[Source]:
-        """Raises ArchiveDamaged when there is no such pack."""
+    def open(self, name: str, *, size: int | None = None) -> AbstractContextManager[Source]:
+        """Raises ArchiveDamaged when there is no such pack; with its `size`, which saves a request, at the first read."""
         ...
 
     def packs(self, prefix: str, *, after: str = "") -> Iterator[StoredPack]:
