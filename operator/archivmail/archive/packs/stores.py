@@ -41,7 +41,7 @@ class PackStore(Protocol):
     def draft(self, name: str) -> Draft: ...
 
     def open(self, name: str, *, size: int | None = None) -> AbstractContextManager[Source]:
-        """Raises ArchiveDamaged when there is no such pack; with its `size`, which saves a request, at the first read."""
+        """Raises ArchiveDamaged when there is no such pack; only at the first read when its `size` is given."""
         ...
 
     def packs(self, prefix: str, *, after: str = "") -> Iterator[StoredPack]:
