@@ -200,3 +200,18 @@ def test_erase_without_what_it_needs_is_a_usage_error(packed: Path, arguments: l
     assert (ended.code, ended.out) == (2, b""), ended
     assert _packs(packed) == 12
     assert files_with(packed, b"text7") != []
+
+
+# --- the audit trail -------------------------------------------------------------------------------------------------
+
+
+def test_an_export_is_in_the_trail(packed: Path, tmp_path: Path) -> None:
+    """How much, by whom, and that it was a selection; not the words of the query."""
+    archivmail("export", "subject:number", "--format", "eml", "--output", tmp_path / "out", "--archive", packed)
+
+    (line,) = archivmail("audit", "--json", "--archive", packed).text.splitlines()
+    entry = json.loads(line)
+    assert entry["kind"] == "export"
+    assert entry["facts"].pop("by").startswith("archivmail export (")
+    assert entry["facts"].pop("octets") > 0
+    assert entry["facts"] == {"format": "eml", "messages": 12, "failed": 0, "isSelection": True}

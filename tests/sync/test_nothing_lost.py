@@ -124,6 +124,8 @@ def test_message_is_quarantined_named_and_tried_again_daily_or_on_request(world:
     world.later(hours=25)
     world.sync()
     assert [6, 6] == world.server.fetched_uids()
+    told = [each.facts for each in world.archive.audit_entries() if each.kind == "messages_quarantined"]
+    assert [{"folder": "INBOX", "uidValidity": told[0]["uidValidity"], "messages": 1, "uids": "6"}] == told, "once"
 
 
 def test_ok_without_octets_is_not_taken_for_archived(world: World) -> None:

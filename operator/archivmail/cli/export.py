@@ -11,11 +11,13 @@ from archivmail.archive.archive import Archive
 from archivmail.archive.catalog.querytext import Query, parse
 from archivmail.archive.export.report import ExportReport, Format
 from archivmail.archive.export.run import export
+from archivmail.cli.acting import actor, record
 from archivmail.cli.counting import UNKNOWN_TOTAL, counting
 from archivmail.cli.opened import accounts_of, for_reading
 from archivmail.cli.options import account_options, archive_options
 from archivmail.cli.outcomes import Exit
 from archivmail.cli.output import count, counted, note, size
+from archivmail.model.notices import AuditEvent
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -79,6 +81,15 @@ def command(
             )
     for line in _lines(report, output):
         note(line)
+    facts: dict[str, str | int | bool] = {
+        "format": format_name,
+        "messages": report.written,
+        "octets": report.written_bytes,
+        "failed": report.failed,
+        "isSelection": bool(text),  # the words themselves may be names and subjects
+        "by": actor("export"),
+    }
+    record(archive_url, catalog_url, AuditEvent("export", namespace or "", account or "", facts))
     return Exit.COMPLETE if report.is_complete else Exit.INCOMPLETE
 
 

@@ -4,12 +4,14 @@ Readable as a list of steps; every rule is in `decide/`. A pass never moves a ma
 could not archive is in the ledger or simply not in the set of placements, so the next pass sees it again.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from archivmail.decide.fetching import Continue, Plan, Start, StartOver, UpToDate, plan, to_do
 from archivmail.model.account import AccountRef
-from archivmail.model.errors import ConnectionLost
-from archivmail.model.folder import Epoch, Folder, FolderState, Snapshot
+from archivmail.model.errors import ArchivmailError, ConnectionLost
+from archivmail.model.folder import Epoch, Folder, FolderState, LedgerEntry, Snapshot
 from archivmail.model.foldernames import display
 from archivmail.model.notices import AuditEvent
 from archivmail.model.outcome import FolderOutcome, MessageCounts, QuarantinedUid
@@ -17,6 +19,7 @@ from archivmail.model.uidset import Uid, UidSet, UidValidity
 from archivmail.sync.gathering import Gathering, Surroundings
 from archivmail.sync.ports import AccountArchive
 
+MAX_UIDS = 1000  # characters of a list of UIDs in the audit trail
 NO_VALIDITY = "the server gives no UIDVALIDITY, so every run downloads this folder again and compares contents"
 
 
@@ -49,6 +52,7 @@ class FolderPass:
     listed: UidSet | None = None
     """What the server lists; None until it has said so."""
     reset_from: UidValidity | None = None
+    quarantined_before: UidSet = UidSet()  # noqa: RUF009 - immutable
     is_limited: bool = False
     is_through: bool = False
 
@@ -71,6 +75,7 @@ class FolderPass:
             self.is_through = True
         finally:
             self._record_state()
+            self._record_quarantined()
         return self.outcome() or unvisited(self.folder, self.around.archive)
 
     def _start_over(self, step: StartOver) -> Epoch:
@@ -91,6 +96,7 @@ class FolderPass:
         # S13: without UIDVALIDITY a UID is no identity, so nothing counts as held until its octets were compared.
         held = archive.archived(epoch) if epoch.uid_validity else UidSet()
         entries = {entry.uid: entry for entry in archive.ledger(epoch)}
+        self.quarantined_before = _quarantined(entries.values())
         assembled = archive.assembled(epoch)
         gathering = self.gathering = Gathering(
             self.around, display(self.folder.name), epoch, held, entries, assembled=assembled
@@ -165,6 +171,22 @@ class FolderPass:
         )
         self.around.archive.put_folder_state(self.folder, state)
 
+    def _record_quarantined(self) -> None:
+        """In the trail, once for each UID. Whatever ends the pass, this does not hide it."""
+        if self.gathering is None:
+            return
+        new = _quarantined(self.gathering.entries.values()) - self.quarantined_before
+        if not new:
+            return
+        facts: dict[str, str | int | bool] = {
+            "folder": display(self.folder.name),
+            "uidValidity": self.gathering.epoch.uid_validity,
+            "messages": len(new),
+            "uids": str(new)[:MAX_UIDS],
+        }
+        with suppress(ArchivmailError):
+            self.around.archive.record(AuditEvent("messages_quarantined", self.ref.namespace, self.ref.name, facts))
+
     def outcome(self) -> FolderOutcome | None:
         """How far the pass got; None when it ended before the server listed its UIDs."""
         if self.listed is None or self.gathering is None:
@@ -190,6 +212,10 @@ class FolderPass:
             ),
             note=_note(gathering),
         )
+
+
+def _quarantined(entries: Iterable[LedgerEntry]) -> UidSet:
+    return UidSet.of(entry.uid for entry in entries if entry.quarantined)
 
 
 def _note(gathering: Gathering) -> str | None:
