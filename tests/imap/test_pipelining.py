@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from archivmail.decide.pipelining import depth_for
 from archivmail.imap.limits import Limits
 from archivmail.imap.manners import Manners
 from archivmail.imap.session import Session, connect
-from archivmail.model.errors import ConnectionLost
+from archivmail.model.errors import ConnectionLost, ServerBusy
 from archivmail.model.message import FetchedMessage, Refused
 from archivmail.model.outcome import Result
 from archivmail.model.uidset import UidSet
@@ -127,6 +128,24 @@ def test_a_server_that_answers_bad_to_what_came_early_is_asked_again_one_by_one(
 
     assert got.octets == octets(folder)
     assert sorted(got.answers) == [("1:2", True), ("3:4", True), ("5:6", True)]
+
+
+def test_a_back_off_hint_is_heard_although_the_command_came_early() -> None:
+    """trap 88: Exchange puts it under BAD; asking again at once would be the wrong answer."""
+    answered: list[bool] = []
+
+    def answer(bent: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        answered.append(True)
+        if len(answered) == 2:
+            return b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"
+        return bent.correct(b"UID FETCH", talk, arguments)
+
+    with ScriptedServer({b"INBOX": sample(6)}) as server, opened(server) as session:
+        server.on(b"UID FETCH", answer)
+        with pytest.raises(ServerBusy) as caught:
+            fetch_all(session, uid_set(1, 2), uid_set(3, 4), uid_set(5, 6))
+
+    assert caught.value.retry_after == timedelta(milliseconds=299961)
 
 
 def test_bad_to_a_command_that_came_alone_is_a_refusal() -> None:

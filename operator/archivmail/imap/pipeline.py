@@ -66,6 +66,7 @@ class Pipeline:
     def fetch(self, batches: Iterator[UidSet], deliver: Deliver, answered: Answered) -> None:
         """See `MailServer.fetch_batches`."""
         self._dialogue.expect(self._wants)
+        self._is_silent = False
         commands = self._commands(batches, deliver)
         budget = self._limits.answers
         try:
@@ -112,6 +113,7 @@ class Pipeline:
             asked.batch.finish()
         finally:
             asked.batch.close()
+        refused = self._fetching.refusal(answer)  # first: a BAD may ask to come back later
         if answer.word == "BAD" and asked.early:
             self._minds()
             self.depth = 1
@@ -119,7 +121,7 @@ class Pipeline:
             self._again.append(asked)  # what came of it is not asked for twice: the batch knows
             return
         lot = asked.lot
-        lot.refused = lot.refused or self._fetching.refusal(answer)
+        lot.refused = lot.refused or refused
         lot.commands -= 1
         if asked.batch.empty:
             lot.has_empty = True
