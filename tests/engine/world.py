@@ -128,6 +128,7 @@ class World:
             clock=lambda: self.now,
             should_stop=lambda: False,
         )
+        self.opened = set()
         assert self.awaited is None, f"the run took no step {self.awaited!r}, so nothing happened in it"
         return outcome
 
