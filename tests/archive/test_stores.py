@@ -64,10 +64,13 @@ def test_a_directory_is_meant_by_path_and_by_file_url(tmp_path: Path) -> None:
     assert (tmp_path / "two words/packs/team-a/alice").is_dir()
 
 
-def test_object_stores_are_chosen_by_scheme() -> None:
+def test_object_stores_are_chosen_by_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked of the store when it is opened."""
     assert isinstance(open_store("memory:///", create=True), ObjectPacks)
     assert isinstance(open_store("s3://bucket/prefix", create=True), ObjectPacks)
+    assert isinstance(open_store("gs://bucket/prefix", create=True), ObjectPacks)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    assert isinstance(open_store("az://container/prefix", create=True), ObjectPacks)
 
 
 def test_a_store_that_cannot_be_reached_is_one_sentence() -> None:

@@ -26,7 +26,7 @@ POOL_TIMEOUT_S = 30
 
 # What keeps every wait finite; what the administrator has set for the database, the role or the URL stays.
 _UNLESS_SET = {
-    "statement_timeout": "600s",  # the longest: an index built by a migration, a count over ten million messages
+    "statement_timeout": "600s",  # a count over ten million messages takes seconds, on a busy server a minute
     "lock_timeout": "30s",
     "tcp_keepalives_idle": "60",  # a node that vanished must not hold an account's lock for hours
     "tcp_keepalives_interval": "10",
@@ -106,6 +106,7 @@ def wait_for_migration(connection: Connection) -> None:
     """Wait until no other process changes the tables; held until the end of the transaction."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_MIGRATION_WAIT_S}s'")
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("migration")})
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # an index that is cut short would never be made
 
 
 def wait_for_trail(connection: Connection) -> None:
