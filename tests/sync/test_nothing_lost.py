@@ -231,7 +231,7 @@ def test_store_failure_ends_the_run_and_loses_nothing(world: World) -> None:
     world.archive.take = lambda ref: Full(take(ref))  # type: ignore[assignment, method-assign, return-value]
     failed = world.sync()
     world.archive.take = take  # type: ignore[method-assign]
-    assert (Result.PARTIAL, Reason.ARCHIVE_UNAVAILABLE) == (failed.result, failed.failure and failed.failure.reason)
+    assert (Result.FAILED, Reason.ARCHIVE_UNAVAILABLE) == (failed.result, failed.failure and failed.failure.reason)
     assert {} == world.of_inbox()
 
     assert (Result.SUCCEEDED, dict(enumerate(BODIES, 1))) == (world.sync().result, world.of_inbox())

@@ -44,7 +44,7 @@ def test_a_catalog_that_goes_away_fails_the_run_and_nothing_else(world: World) -
 
     assert outcome.failure is not None
     assert Reason.ARCHIVE_UNAVAILABLE is outcome.failure.reason
-    assert () == outcome.folders
+    assert (Result.FAILED, 0, ()) == (outcome.result, outcome.added, outcome.folders)
 
     world.archive.take = take  # type: ignore[method-assign]
     world.server.on_message = lambda _: None

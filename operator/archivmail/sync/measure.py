@@ -13,6 +13,8 @@ class Measured:
     def __init__(self, inner: Watcher) -> None:
         self._inner = inner
         self.added = 0
+        """New placements that are durable."""
+        self._unsaved = 0
         self.fetched_bytes = 0
         self.stored_bytes = 0
         self.deduplicated = 0
@@ -21,7 +23,7 @@ class Measured:
         self._inner.progressed(progress)
 
     def message_stored(self, size: int, stored: Stored) -> None:
-        self.added += stored.is_new_placement
+        self._unsaved += stored.is_new_placement
         self.fetched_bytes += size
         self.deduplicated += not stored.is_new_content
         self._inner.message_stored(size, stored)
@@ -33,6 +35,7 @@ class Measured:
         self._inner.imap_failed(stage, reason)
 
     def archive_written(self, seconds: float, octets: int) -> None:
+        self.added, self._unsaved = self.added + self._unsaved, 0
         self.stored_bytes += octets
         self._inner.archive_written(seconds, octets)
 
