@@ -18,6 +18,7 @@ from archivmail.archive.catalog.damage import Verification, last_verification
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.indexing import Waiting
 from archivmail.archive.catalog.proving import Expected, TrailProof, prove
+from archivmail.archive.documents import Documents
 from archivmail.archive.events import policy_events
 from archivmail.archive.finding import Finder
 from archivmail.archive.ground import Ground
@@ -120,15 +121,17 @@ class Archive(Finder):
 
     def drain_index(self, *, max_messages: int = 500, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Index messages that wait; the number done, 0 when none is left."""
-        reader = NearbyReader(self._store)
+        reader, documents = NearbyReader(self._store), Documents()
         try:
             return index.drain(
                 self._database,
                 lambda waiting, limit: reader.beginning(_location(waiting), limit),
                 max_messages=max_messages,
                 should_stop=should_stop,
+                text_of=documents.text_of if documents.is_available else None,
             )
         finally:
+            documents.close()
             reader.close()
 
     # --- reading -----------------------------------------------------------------------------------------------------
