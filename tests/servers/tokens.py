@@ -36,6 +36,13 @@ class Answer:
         return cls(status, json.dumps(document).encode(), dict(headers))
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing: a client that hangs up, or that trusts nobody, is what many tests are about."""
+
+
 class TokenServer:
     """A context manager. `requests` holds the form of every token request."""
 
@@ -62,8 +69,7 @@ class TokenServer:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._rotations = 0
-        self._server = ThreadingHTTPServer((HOST, 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Listener((HOST, 0), self._handler())
         self._scheme = "https" if is_encrypted else "http"
         if is_encrypted:
             context = server_context(certificate, ciphers="DEFAULT@SECLEVEL=0" if tls_version else None)
