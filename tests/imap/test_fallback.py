@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HEAD = b"Subject: a\r\nFrom: b\r\n\r\n"
 TEXT = bytes(range(256)) * 20
 WHOLE = HEAD + TEXT
+OTHER = (len(TEXT), b"y" * len(TEXT))
+"""As long as the text, and another one."""
 SMALL_PIECES = replace(QUICK, piece_bytes=1000, memory_bytes=2000)
 
 Answers = dict[bytes, "bytes | Callable[[bytes], bytes]"]
@@ -96,8 +98,9 @@ def test_a_blank_line_that_is_missing_is_added(header: bytes) -> None:
         pytest.param(b"", b"OK done", id="nothing"),
         pytest.param(b"* 1 FETCH (UID 7 BODY[TEXT] {3}\r\nabc)\r\n", b"OK done", id="far-too-short"),
         pytest.param(b"* 1 FETCH (UID 7 BODY[TEXT] {3}\r\nabc)\r\n", b"NO sorry", id="refused-after-octets"),
-        pytest.param(b"* 1 FETCH (UID 8 BODY[TEXT] {3}\r\nabc)\r\n", b"OK done", id="of-another-uid"),
-        pytest.param(b"* 1 FETCH (BODY[TEXT] {3}\r\nabc)\r\n", b"OK done", id="of-no-uid"),
+        pytest.param(b"* 1 FETCH (UID 8 BODY[TEXT] {%d}\r\n%b)\r\n" % OTHER, b"OK done", id="of-another-uid"),
+        pytest.param(b"* 1 FETCH (BODY[TEXT] {%d}\r\n%b UID 8)\r\n" % OTHER, b"OK done", id="of-a-uid-told-late"),
+        pytest.param(b"* 1 FETCH (BODY[TEXT] {%d}\r\n%b)\r\n" % OTHER, b"OK done", id="of-no-uid"),
         pytest.param(b"* 1 FETCH (UID 7 BODY[] {3}\r\nabc)\r\n", b"OK done", id="of-another-part"),
     ],
 )

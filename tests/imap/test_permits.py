@@ -72,6 +72,43 @@ def test_who_waits_is_served_in_turn() -> None:
     assert turns == ["bob", "carol"]
 
 
+def test_nobody_overtakes_who_waits() -> None:
+    """trap 89: a permit comes free while the first in the queue is busy with something else for a moment."""
+    permits = Permits(1)
+    first = permits.take(ALICE, should_stop=never)
+    is_busy, may_go_on = threading.Event(), threading.Event()
+    asked = threading.Semaphore(0)
+    served: list[Permit] = []
+
+    def busy() -> bool:
+        is_busy.set()
+        may_go_on.wait(10)
+        return False
+
+    def looking() -> bool:
+        asked.release()
+        return False
+
+    bob = threading.Thread(target=lambda: served.append(permits.take(BOB, should_stop=busy)), daemon=True)
+    bob.start()
+    assert is_busy.wait(10)
+    carol = threading.Thread(target=lambda: served.append(permits.take(CAROL, should_stop=looking)), daemon=True)
+    carol.start()
+    assert asked.acquire(timeout=10)
+    first.release()
+
+    assert asked.acquire(timeout=10), "carol looks again"
+    assert asked.acquire(timeout=10), "and again"
+    assert served == []
+    assert permits.try_take(ALICE) is None, "nor does a connection that one can do without"
+
+    may_go_on.set()
+    bob.join(10)
+    served[0].release()
+    carol.join(10)
+    assert len(served) == 2
+
+
 def test_a_wait_ends_when_the_run_should() -> None:
     """A run that waits for its turn keeps its timeout, and leaves the queue to others."""
     permits = Permits(1)
