@@ -189,3 +189,21 @@ def test_a_pack_that_cannot_be_looked_through_is_named(tmp_path: Path) -> None:
         (told,) = _erase(archive, ALICE)
 
         assert [each.rpartition("/")[2] for each in told.unread] == [bad.name]
+
+
+def test_many_erased_messages_leave_nothing_in_free_pages(tmp_path: Path) -> None:
+    """So many that whole pages of the catalog get free: they are overwritten, not only given back."""
+    mails = {
+        number: f"From: zxqmarkervalue{number}@example.org\r\nSubject: {'zxqmarkervalue ' * 20}\r\n\r\n".encode()
+        for number in range(1, 201)
+    }
+    with archive_in(tmp_path) as archive:
+        run(archive, {number: (octets, days_ago(9)) for number, octets in mails.items()} | {900: (OTHER, days_ago(9))})
+        while archive.drain_index():
+            pass
+        ids = [content_id(octets) for octets in mails.values()]
+        archive.keeping.erase(ALICE, ids, reason="court order 7", by="tests")
+        archive.keeping.purge_texts(is_final=True)
+
+        assert files_with(tmp_path, MARKER) == []
+        assert read(archive, OTHER) == OTHER

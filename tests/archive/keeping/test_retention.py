@@ -9,7 +9,7 @@ from archivmail.archive.archive import Archive
 from archivmail.archive.upkeep import Plan
 from archivmail.model.retention import Policy
 from archivmail.model.uidset import UidSet
-from tests.archive.builders import ALICE, INBOX, archive_in, content_id, fetched, pack_files, placements, read
+from tests.archive.builders import ALICE, INBOX, archive_in, content_id, fetched, pack_files, placements, read, state
 from tests.archive.keeping.mailboxes import AT_ONCE, COPIES, YEAR, days_ago, files_with, require_sound, rows, run
 
 OLD = b"Subject: old\r\n\r\nmarker-of-the-old-message\r\n"
@@ -267,3 +267,29 @@ def test_a_stored_message_is_fetched_as_ever_beside_removed_ones(tmp_path: Path)
         writer.checkpoint()
         writer.close()
         assert read(archive, b"quite new") == b"quite new"
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_complete"),
+    [
+        pytest.param(Policy(), False, id="for-ever"),
+        pytest.param(Policy(YEAR.keep_for, hold=True), False, id="hold"),
+        pytest.param(Policy(timedelta(days=30)), True, id="shorter"),
+    ],
+)
+def test_who_keeps_mail_longer_compares_every_folder_at_the_next_run(
+    tmp_path: Path, policy: Policy, is_complete: bool
+) -> None:
+    """A folder whose marks have not changed would be skipped for a day, though a message of it is wanted again."""
+    with _filled(tmp_path) as archive:
+        archive.set_policy(ALICE, YEAR, by="tests")
+        writer = archive.take(ALICE)
+        epoch = writer.latest_epoch(INBOX.name)
+        assert epoch is not None
+        writer.put_folder_state(INBOX, state(epoch, archived=4))
+        writer.checkpoint()
+        writer.close()
+        archive.set_policy(ALICE, policy, by="tests")
+
+        ((_, kept),) = archive.folder_states(ALICE)
+        assert kept.complete is is_complete

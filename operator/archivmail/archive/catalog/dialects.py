@@ -101,6 +101,8 @@ def _configure(connection: sqlite3.Connection, *, read_only: bool, is_scratch: b
     connection.execute("PRAGMA temp_store = MEMORY")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
+        # Erased messages must not stand in free pages. Debian's SQLite is built so, others are not.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA synchronous = {'OFF' if is_scratch else 'FULL'}")
 
 
