@@ -16,9 +16,6 @@ from archivmail.archive.catalog.wording import IndexedText, Phrase, line_of
 class TextIndex(Protocol):
     """What each database offers."""
 
-    is_quick_by_id: bool
-    """`among` looks at the contents it is given and at nothing else."""
-
     def add(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
         """Write (content, line) of contents that are not in the index."""
         ...
@@ -39,8 +36,8 @@ class TextIndex(Protocol):
         """Condition: the content has all phrases."""
         ...
 
-    def among(self, connection: Connection, ids: Sequence[int], phrases: Sequence[Phrase]) -> set[int]:
-        """Those of `ids` that have all phrases."""
+    def among(self, connection: Connection, ids: Sequence[int], phrases: Sequence[Phrase]) -> set[int] | None:
+        """Those of `ids` that have all phrases; None where to find that out takes as long as `matches`."""
         ...
 
 

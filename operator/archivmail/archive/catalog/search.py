@@ -103,7 +103,7 @@ class _LookedFor:
             return self._page([drive, *self._in_folders, *words], limit, before, is_sorted=True)
         if not self._phrases:
             return self._page(self._in_folders, limit, before)
-        found, rest = self._walk(limit, before) if self._index.is_quick_by_id else ([], before or _NEWEST)
+        found, rest = self._walk(limit, before)
         if rest is None:
             return found
         # "+ 0" on the id: go through the index by date and not through the matches.
@@ -126,6 +126,8 @@ class _LookedFor:
         for window in _WINDOWS:
             page = self._page(self._in_folders, window, rest)
             among = self._index.among(self._connection, [each.content for each in page], self._phrases)
+            if among is None:
+                break
             found += [each for each in page if each.content in among]
             if len(found) >= limit or len(page) < window:
                 return found[:limit], None

@@ -22,8 +22,6 @@ _VECTOR = "array_to_tsvector(string_to_array(words, ' '))"
 class TsVector:
     """See fulltext.TextIndex."""
 
-    is_quick_by_id = True
-
     def add(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
         connection.execute(
             text(f"INSERT INTO {TEXT_INDEX} (content_id, words) VALUES (:content, :line)"),  # noqa: S608
@@ -49,7 +47,7 @@ class TsVector:
         found = select(_LINES.c.content_id).where(*_conditions(phrases)).cte("found").prefix_with("MATERIALIZED")
         return content_id.in_(select(found.c.content_id))
 
-    def among(self, connection: Connection, ids: Sequence[int], phrases: Sequence[Phrase]) -> set[int]:
+    def among(self, connection: Connection, ids: Sequence[int], phrases: Sequence[Phrase]) -> set[int] | None:
         wanted = select(_LINES.c.content_id).where(
             _LINES.c.content_id == func.any(bindparam("ids", list(ids))), *map(_stands, phrases)
         )
