@@ -17,6 +17,9 @@ def test_set_operations_agree_with_python_sets(a: set[int], b: set[int]) -> None
     assert sorted(a | b) == list(left | right)
     assert sorted(a - b) == list(left - right)
     assert sorted(a & b) == list(left & right)
+    for result, expected in ((left | right, a | b), (left - right, a - b), (left & right, a & b)):
+        assert result == UidSet.of(expected), "one set has one form"
+        assert len(result) == len(expected)
     assert (len(a), bool(a)) == (len(left), bool(left))
     assert all((uid in a) == (uid in left) for uid in range(62))
 

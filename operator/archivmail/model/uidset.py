@@ -4,8 +4,9 @@ RFC 9051 §2.3.1.1: a UID is an unsigned 32-bit number, never 0. Mailboxes are r
 folder of a million messages in a few kilobytes, and they are the form the wire wants (RFC 9051 §9 sequence-set).
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import NewType
 
 Uid = NewType("Uid", int)
@@ -14,7 +15,10 @@ MAX_UID = 0xFFFF_FFFF
 
 
 class UidSet:
-    """An immutable set of UIDs. Cost of every operation grows with the ranges, not with the UIDs."""
+    """An immutable set of UIDs. Cost of every operation grows with the ranges, not with the UIDs.
+
+    Between a large set and a small one it grows with the small one, but for a copy.
+    """
 
     __slots__ = ("_len", "_ranges")
 
@@ -76,29 +80,41 @@ class UidSet:
         return hash(self._ranges)
 
     def __or__(self, other: "UidSet") -> "UidSet":
-        return UidSet((*self._ranges, *other._ranges))
+        small, large = sorted((self, other), key=lambda each: len(each._ranges))
+        if not small:
+            return large
+        start, end = large._near(small)
+        middle = UidSet((*large._ranges[start:end], *small._ranges))
+        return large._with(start, end, middle)
 
     def __sub__(self, other: "UidSet") -> "UidSet":
-        left: list[tuple[int, int]] = []
-        cuts = iter(other._ranges)
-        cut = next(cuts, None)
-        for low, high in self._ranges:
-            start = low
-            while cut is not None and cut[1] < start:
-                cut = next(cuts, None)
-            while cut is not None and cut[0] <= high:
-                if cut[0] > start:
-                    left.append((start, cut[0] - 1))
-                start = cut[1] + 1
-                if cut[1] >= high:
-                    break
-                cut = next(cuts, None)
-            if start <= high:
-                left.append((start, high))
-        return UidSet(left)
+        if not self or not other:
+            return self
+        start, end = self._near(other)
+        cut_start, cut_end = other._near(self)
+        left = _difference(self._ranges[start:end], other._ranges[cut_start:cut_end])
+        return self._with(start, end, UidSet(left))
 
     def __and__(self, other: "UidSet") -> "UidSet":
-        return self - (self - other)
+        small, large = sorted((self, other), key=lambda each: len(each._ranges))
+        return small - (small - large)
+
+    def _near(self, other: "UidSet") -> tuple[int, int]:
+        """Which of the ranges overlap or touch the span of `other`, which is not empty.
+
+        A batch of a large folder is a few ranges among thousands: the others are copied as they are, or a folder with
+        many gaps would cost the square of their number.
+        """
+        low, high = other._ranges[0][0], other._ranges[-1][1]
+        start = bisect_left(self._ranges, low - 1, key=itemgetter(1))
+        return start, bisect_right(self._ranges, high + 1, lo=start, key=itemgetter(0))
+
+    def _with(self, start: int, end: int, middle: "UidSet") -> "UidSet":
+        """The same with `middle` in the place of some ranges; what is beside them must not touch it."""
+        made = UidSet()
+        made._ranges = self._ranges[:start] + middle._ranges + self._ranges[end:]
+        made._len = self._len - sum(high - low + 1 for low, high in self._ranges[start:end]) + middle._len
+        return made
 
     def __repr__(self) -> str:
         return f"UidSet({str(self)!r})"
@@ -117,3 +133,23 @@ class UidSet:
             taken.append((low, last))
             count -= last - low + 1
         return UidSet(taken)
+
+
+def _difference(ranges: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    left: list[tuple[int, int]] = []
+    cuts = iter(others)
+    cut = next(cuts, None)
+    for low, high in ranges:
+        start = low
+        while cut is not None and cut[1] < start:
+            cut = next(cuts, None)
+        while cut is not None and cut[0] <= high:
+            if cut[0] > start:
+                left.append((start, cut[0] - 1))
+            start = cut[1] + 1
+            if cut[1] >= high:
+                break
+            cut = next(cuts, None)
+        if start <= high:
+            left.append((start, high))
+    return left
