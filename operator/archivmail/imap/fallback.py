@@ -5,6 +5,7 @@ Only for single messages that failed; costs some round trips each. What comes of
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 
 from archivmail.decide.assembling import is_all_header, is_plausible
 from archivmail.imap import replies
@@ -106,7 +107,7 @@ class Fallback:
                 return MemoryBody(b"".join((*before, *text.chunks())))
             spool = Spool(self._limits.spool_folder)
             try:
-                for chunk in (*before, *text.chunks()):
+                for chunk in chain(before, text.chunks()):
                     spool.keep(chunk)
             except BaseException:
                 spool.close()

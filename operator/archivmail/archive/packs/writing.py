@@ -7,6 +7,7 @@ messages come in meanwhile.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import zstandard
@@ -206,7 +207,7 @@ class PackWriter:
         tail = b""
         crc = self.crc
         try:
-            for chunk in (head, *body.chunks(), padding(body.size)):
+            for chunk in chain((head,), body.chunks(), (padding(body.size),)):
                 part = stream.compress(chunk)
                 length, tail = length + self._write(part), (tail + part)[-_CHECKSUM_SIZE:]
             part = stream.flush()
