@@ -107,7 +107,7 @@ def test_bad_to_everything_ends_the_session() -> None:
     ],
 )
 def test_a_complaint_makes_the_next_session_ask_for_less(answer: bytes) -> None:
-    """§1.8: reconnect later, with smaller batches; another account of the server is not slowed down."""
+    """trap 88: reconnect later, with smaller batches; another account of the server is not slowed down."""
     with ScriptedServer({b"INBOX": sample(1)}) as server:
         process = connector()
         session = session_of(server, process)

@@ -39,7 +39,7 @@ WAITS = [
 def test_a_wait_that_the_server_asks_for_is_kept_and_told(
     answer: str, reason: Reason, pause: timedelta, where: str, tmp_path: Path
 ) -> None:
-    """§1.8: at whatever command; never a refused password, never a folder that is gone, never a lost message."""
+    """trap 88: at whatever command; never a refused password, never a folder that is gone, never a lost message."""
     with ScriptedServer({b"INBOX": sample(3)}) as server, Engine(tmp_path, server) as engine:
         server.script(where.encode(), tagged=answer.encode())
         outcome = engine.sync()
