@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-all lint docs tools venv bench soak crds lock clean
+.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -43,6 +43,9 @@ test-fast: venv ## no servers, under a minute
 
 docs: venv ## the documentation, built strictly
 	mkdocs build --strict --quiet --site-dir "$(CACHE)/site"
+
+fuzz: venv ## the reader of IMAP against made-up servers, for some minutes
+	FUZZ_EXAMPLES=20000 $(PY) -m pytest -q -n 0 --timeout 3600 tests/imap/test_fuzzed_servers.py
 
 bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 	$(PY) -m bench

@@ -186,6 +186,13 @@ OUT_OF_STEP = [
         < body of 2)
         < * 3 FETCH (UID 3 FLAGS () %date BODY[] %lit3)
         """, missing=(2, 3), failure=Reason.SERVER_VIOLATION),
+    quirk("trap-77-literal-that-takes-a-parenthesis", """
+        > UID FETCH
+        < * 1 FETCH (UID 1 FLAGS () %date BODY[] %lit1)
+        < * 2 FETCH (UID 2 FLAGS () %date BODY[] {19}
+        < Subject: message 2)
+        < * 3 FETCH (UID 3 FLAGS () %date BODY[] %lit3)
+        """, missing=(2, 3), failure=Reason.SERVER_VIOLATION),
     quirk("trap-77-literal-that-takes-its-own-end", """
         > UID FETCH
         < * 1 FETCH (UID 1 FLAGS () %date BODY[] %lit1)

@@ -58,7 +58,7 @@ def test_message_that_becomes_visible_late_is_fetched_by_the_daily_comparison(wo
     inbox = world.server.inbox
     inbox.append(*BODIES[:3])
     late = inbox.messages.pop(2)
-    inbox.messages[3000] = b"placeholder"
+    inbox.messages[3000], inbox.next_uid = b"placeholder", 3001
     world.sync()
     del inbox.messages[3000]
     inbox.messages[2] = late

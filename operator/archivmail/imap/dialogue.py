@@ -162,7 +162,11 @@ class Dialogue:
         if known.size > self._limits.message_bytes or not self._wanted(known.sighting.uid):
             return False
         body = read_body(self._stream, known.size, self._limits)
-        after = self._line(may_be_blank=True)
+        try:
+            after = self._line(may_be_blank=True)
+        except BaseException:
+            body.close()
+            raise
         if after == b")":
             take(known.sighting, body)
             return True
@@ -206,6 +210,7 @@ class Dialogue:
         try:
             self._words(built, rest, is_fetch=word in FETCH_WORDS)
         except TooDeep:
+            discard(built.top)
             raise violation("sent parentheses nested too deep") from None
         except BaseException:
             discard(built.top)
@@ -279,7 +284,7 @@ class Dialogue:
 def _swallowed_its_end(built: Words) -> bool:
     """Does the parenthesis that is missing stand at the end of the octets? Then they were announced too long."""
     last = built.open[-1] if built.depth == 1 and built.open else None
-    return isinstance(last, WireBody) and last.ending.endswith((b")\r\n", b")\n"))
+    return isinstance(last, WireBody) and last.ending.rstrip(b"\r\n").endswith(b")")
 
 
 def discard(values: list[object]) -> None:
