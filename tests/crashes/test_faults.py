@@ -242,7 +242,7 @@ def test_two_writers_of_one_account_lose_nothing(s3_bucket: S3Bucket, postgresql
             )
         assert SUCCEEDED == one.run(replace(task, mail=mail).to_wire()).result
     with open_archive(*where, create=False) as archive:
-        require_whole(archive, "alice", mail)
+        require_whole(archive, "alice", mail, is_alone=False)
         report = archive.verify(full=True)
         assert ((), (), ()) == (report.missing, report.corrupt, report.orphans)
         # Octets of both may stand in packs; for readers there is one of each.
