@@ -250,12 +250,13 @@ class Archive(Finder):
         try:
             yield ground
         finally:
-            self._release(ref)
+            # What removes mail is anchored before the command is through; runs come too often for that.
+            self._release(ref, is_anchored_at_once=True)
 
-    def _release(self, ref: AccountRef) -> None:
+    def _release(self, ref: AccountRef, *, is_anchored_at_once: bool = False) -> None:
         self._locks.release(ref)
         with suppress(ArchivmailError):
-            self._anchoring.keep(at_once=False)
+            self._anchoring.keep(at_once=is_anchored_at_once)
 
     def _keep_holds(self) -> None:
         """A catalog that was lost takes no hold with it: those that the anchor names are in force again."""

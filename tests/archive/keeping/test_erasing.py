@@ -1,5 +1,6 @@
 """`erase`: the octets are gone from every file, and nothing brings them back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,13 @@ def test_many_erased_messages_leave_nothing_in_free_pages(tmp_path: Path) -> Non
 
         assert files_with(tmp_path, MARKER) == []
         assert read(archive, OTHER) == OTHER
+
+
+def test_an_erasure_is_anchored_before_it_is_through(tmp_path: Path) -> None:
+    """Whoever cuts the end of the trail off a moment later is found out."""
+    with _filled(tmp_path) as archive:
+        archive._anchoring.keep()
+        _erase(archive, ALICE)
+        anchor = json.loads((tmp_path / "audit" / "head.json").read_text())
+
+        assert anchor["seq"] == [entry.seq for entry in archive.audit_entries()][-1]
