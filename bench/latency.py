@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.contenders import CONTENDERS, Address
 from bench.measuring import Table, first_sync, folder
-from bench.toxiproxy import delayed
+from tests.servers.toxiproxy import line_to
 
 ROUND_TRIPS_MS = (0, 20, 100)
 OURS = "archivmail: durable"
@@ -16,7 +16,8 @@ def run(server: Address, rounds: int) -> dict[int, Table]:
     contenders = [each for each in CONTENDERS if each.name in {"archivmail", PEER}]
     for round_trip_ms in ROUND_TRIPS_MS:
         table = curve[round_trip_ms] = Table()
-        with delayed(server, round_trip_ms) as line:
+        with line_to(server.host, server.port, round_trip_ms=round_trip_ms) as port:
+            line = Address("127.0.0.1", port)
             for _ in range(rounds):
                 for contender in contenders:
                     with folder() as target:

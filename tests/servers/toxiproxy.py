@@ -1,4 +1,4 @@
-"""Round trips as on a real network: a TCP proxy that holds everything back for a while, each way half of it."""
+"""Lines as on a real network: a TCP proxy that holds everything back for a while, and lets no more through."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.contenders import Address
-from tests.servers.binaries import find_program
-from tests.servers.ports import is_open, release_port, reserve_port
+from .binaries import find_program
+from .ports import is_open, release_port, reserve_port
 
 READY_S = 10.0
 
 
 @contextmanager
-def delayed(upstream: Address, round_trip_ms: int) -> Iterator[Address]:
-    """The server as seen through a line with this round trip; 0 is the proxy alone."""
+def line_to(host: str, port: int, *, round_trip_ms: int = 0, kilobytes_per_s: int = 0) -> Iterator[int]:
+    """The port on loopback behind which the server seems to be so far away; the rate is that of each connection."""
     control, listen = reserve_port(), reserve_port()
     process = subprocess.Popen(
         [find_program("toxiproxy-server"), "-host", "127.0.0.1", "-port", str(control)],
@@ -30,7 +29,7 @@ def delayed(upstream: Address, round_trip_ms: int) -> Iterator[Address]:
         proxy = {
             "name": "imap",
             "listen": f"127.0.0.1:{listen}",
-            "upstream": f"{upstream.host}:{upstream.port}",
+            "upstream": f"{host}:{port}",
             "enabled": True,
         }
         _post(control, "/proxies", proxy)
@@ -38,7 +37,10 @@ def delayed(upstream: Address, round_trip_ms: int) -> Iterator[Address]:
             toxic = {"type": "latency", "stream": stream, "attributes": {"latency": round_trip_ms // 2}}
             if round_trip_ms:
                 _post(control, "/proxies/imap/toxics", toxic)
-        yield Address("127.0.0.1", listen)
+        if kilobytes_per_s:
+            toxic = {"type": "bandwidth", "stream": "downstream", "attributes": {"rate": kilobytes_per_s}}
+            _post(control, "/proxies/imap/toxics", toxic)
+        yield listen
     finally:
         process.terminate()
         process.wait()
@@ -58,7 +60,7 @@ def _post(port: int, path: str, document: dict[str, object]) -> None:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}",
         data=json.dumps(document).encode(),
-        headers={"Content-Type": "application/json", "User-Agent": "archivmail-bench"},
+        headers={"Content-Type": "application/json", "User-Agent": "archivmail-tests"},
     )
     with urllib.request.urlopen(request, timeout=READY_S) as answer:
         answer.read()
