@@ -16,6 +16,7 @@ from archivmail.decide.due import Trigger
 from archivmail.decide.retrying import QUICK_RETRIES
 from archivmail.imap.connector import Connector
 from archivmail.imap.oauth import Tokens
+from archivmail.imap.pair import Pairing
 from archivmail.imap.permits import Permits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
@@ -46,7 +47,7 @@ def connector(host_connections: int = DEFAULT_PER_SERVER) -> Connect:
 
     It also holds their access tokens, in memory only.
     """
-    return Connector(Permits(host_connections), Tokens(learned=lambda secret: conceal(secret.reveal())))
+    return Pairing(Connector(Permits(host_connections), Tokens(learned=lambda secret: conceal(secret.reveal()))))
 
 
 def run_account(

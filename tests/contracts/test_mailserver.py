@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archivmail.imap.connector import Connector
+from archivmail.imap.limits import Limits
+from archivmail.imap.pair import Pair, Pairing
+from archivmail.imap.permits import Permits
 from archivmail.model.account import Credentials, Endpoint, Mechanism, Secret, TlsMode
 from archivmail.model.foldernames import encode
 from tests.contracts.mailserver_contract import MailServerContract, ServedMailbox
@@ -43,6 +47,14 @@ class TestScriptedServer(MailServerContract):
                 octets=lambda name: {uid: message.octets for uid, message in folders[encode(name)].messages.items()},
                 expunge=expunge,
             )
+
+
+class TestPaired(TestScriptedServer):
+    """With a second connection wherever one can help."""
+
+    def connect(self, mailbox: ServedMailbox) -> Pair:
+        pairing = Pairing(Connector(Permits(), limits=Limits(pair_always=True)))
+        return pairing(mailbox.endpoint, mailbox.credentials, should_stop=lambda: False)
 
 
 class RealServer(MailServerContract):

@@ -13,7 +13,6 @@ from typing import Any
 from archivmail.app import connector
 from archivmail.archive.opening import open_archive
 from archivmail.archive.rows import PlacementRow
-from archivmail.imap.session import Session
 from archivmail.model.account import (
     AccountRef,
     AccountSpec,
@@ -28,6 +27,7 @@ from archivmail.model.foldernames import display
 from archivmail.model.message import Stored
 from archivmail.model.outcome import AccountOutcome, FolderOutcome, Result
 from archivmail.sync.account import Job, run
+from archivmail.sync.ports import Connect, MailServer
 from tests.servers.fixtures import Mailbox
 from tests.sync.conftest import Quiet
 
@@ -50,7 +50,7 @@ class Watcher(Quiet):
 class Reached:
     """A session that lets `moment` act before each step and after each message; else it is the session."""
 
-    def __init__(self, session: Session, moment: Moment) -> None:
+    def __init__(self, session: MailServer, moment: Moment) -> None:
         self._session = session
         self._moment = moment
 
@@ -74,8 +74,8 @@ class Reached:
 class ReachedConnect:
     """How the product connects, with sessions that are within reach."""
 
-    def __init__(self, moment: Moment) -> None:
-        self._connector = connector()
+    def __init__(self, moment: Moment, connect: Connect | None = None) -> None:
+        self._connector = connect or connector()
         self._moment = moment
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
@@ -96,6 +96,8 @@ class World:
         self.watcher = Watcher()
         self.moment: Callable[[str], None] = lambda _: None
         self.awaited: str | None = None
+        self.connect: Connect | None = None
+        """How to connect, if not as the product does."""
         self.opened: set[str] = set()
         """The folder that the run has open; before EXAMINE the one that it opens next, too."""
 
@@ -122,7 +124,7 @@ class World:
         )
         outcome = run(
             job,
-            connect=ReachedConnect(self._at),
+            connect=ReachedConnect(self._at, self.connect),
             open_account=self.archive.take,
             watcher=self.watcher,
             clock=lambda: self.now,

@@ -20,6 +20,7 @@ from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus, ConditionStatus, ConditionType
 from archivmail.model.uidset import UidValidity
 from archivmail.sync.account import Job, run
+from archivmail.sync.ports import Connect
 from tests.imap.sessions import QUICK
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Engine:
         self.is_shared = isinstance(where, Archive)
         self.archive = where if isinstance(where, Archive) else open_archive(str(where / "archive"), create=True)
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-        self.connector = Connector(Permits(100), limits=limits)
+        self.connector: Connect = Connector(Permits(100), limits=limits)
         self.watched = Watched()
         self.status = AccountStatus()
         self._contents: dict[ContentId, bytes] = {}

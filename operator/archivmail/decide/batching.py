@@ -33,9 +33,13 @@ def next_batch(left: UidSet, estimate: SizeEstimate, most: int = MAX_BATCH_MESSA
 
     `most` is less than 200 for a server that complained; then the octets are less, too.
     """
+    return left.first(messages_at_once(estimate, most))
+
+
+def messages_at_once(estimate: SizeEstimate, most: int = MAX_BATCH_MESSAGES) -> int:
+    """In a batch, at present."""
     octets = MAX_BATCH_BYTES * most // MAX_BATCH_MESSAGES
-    count = max(1, min(most, octets // max(1, estimate.mean)))
-    return left.first(count)
+    return max(1, min(most, octets // max(1, estimate.mean)))
 
 
 def halves(uids: UidSet) -> tuple[UidSet, UidSet]:

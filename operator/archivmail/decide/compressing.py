@@ -17,11 +17,16 @@ class Line:
     waited_s: float = 0.0
     """For these octets."""
 
+    @property
+    def is_slow(self) -> bool:
+        """By its round trip, or by the rate at which octets came; loopback never is."""
+        if self.is_loopback:
+            return False
+        if self.round_trip_s >= SLOW_ROUND_TRIP_S:
+            return True
+        return self.received_bytes >= ENOUGH_BYTES and self.received_bytes < self.waited_s * SLOW_BYTES_PER_S
+
 
 def is_worth_compressing(line: Line) -> bool:
     """Never on loopback, where it is a loss for both sides."""
-    if line.is_loopback:
-        return False
-    if line.round_trip_s >= SLOW_ROUND_TRIP_S:
-        return True
-    return line.received_bytes >= ENOUGH_BYTES and line.received_bytes < line.waited_s * SLOW_BYTES_PER_S
+    return line.is_slow

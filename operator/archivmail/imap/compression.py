@@ -29,7 +29,7 @@ class Compression:
 
     def start_if_worth(self) -> None:
         """Raises what concerns the whole session; a refusal leaves it as it is."""
-        if not self._is_offered or not (self._limits.compress_always or is_worth_compressing(self._line())):
+        if not self._is_offered or not (self._limits.compress_always or is_worth_compressing(self.line)):
             return
         self._is_offered = False
         answer = self._dialogue.run(b"COMPRESS DEFLATE")
@@ -40,7 +40,9 @@ class Compression:
         if error is not None:
             raise error
 
-    def _line(self) -> Line:
+    @property
+    def line(self) -> Line:
+        """What is known of it now."""
         stream = self._stream
         return Line(
             is_loopback=_is_loopback(stream.socket),

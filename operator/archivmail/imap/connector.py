@@ -40,9 +40,14 @@ class Connector:
         should_stop: Callable[[], bool],
         rotated: Rotated,
     ) -> Session | None:
-        """A further connection of the same account, or None where it would cost others theirs. Never waits for one."""
+        """A further connection of the same account, or None where it would cost others theirs. Never waits for one.
+
+        It ends, like one that should stop, once another account waits for it.
+        """
         permit = self.permits.try_take(_origin(endpoint, credentials))
-        return None if permit is None else self._connect(endpoint, credentials, permit, should_stop, rotated)
+        if permit is None:
+            return None
+        return self._connect(endpoint, credentials, permit, lambda: permit.is_wanted or should_stop(), rotated)
 
     def _connect(
         self,

@@ -48,5 +48,7 @@ class Limits:
     """STATUS commands on the way at once."""
     compress_always: bool = False
     """Wherever it is offered, even on loopback; for tests."""
+    pair_always: bool = False
+    """A second connection even for a near server and few batches; for tests."""
     spool_folder: str | None = None
     """Where large messages are spooled; None is the system's temporary folder."""

@@ -4,18 +4,18 @@ It reads only: EXAMINE, PEEK, and no command that changes anything. After an err
 the connection is closed and never used again (trap 81).
 """
 
-import imaplib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from archivmail.decide.compressing import Line
 from archivmail.decide.limited import view_limits
-from archivmail.imap import tls
 from archivmail.imap.compression import Compression
 from archivmail.imap.dialogue import Dialogue
 from archivmail.imap.excerpts import Excerpts
 from archivmail.imap.fallback import Fallback
-from archivmail.imap.faults import Faults, broken, violation
+from archivmail.imap.faults import Faults, violation
 from archivmail.imap.fetching import Fetching, id_item
+from archivmail.imap.greeting import encrypt, greeted
 from archivmail.imap.limits import Limits
 from archivmail.imap.listing import Listing
 from archivmail.imap.login import HeldToken, TokenSource, log_in
@@ -25,8 +25,8 @@ from archivmail.imap.permits import Permit
 from archivmail.imap.pipeline import Answered, Pipeline
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.wire import Client
-from archivmail.model.account import Credentials, Endpoint, Origin, TlsMode
-from archivmail.model.errors import ArchivmailError, FolderRefused, ServerBusy, SessionExpired, TlsRefused
+from archivmail.model.account import Credentials, Endpoint, Origin
+from archivmail.model.errors import ArchivmailError, FolderRefused, ServerBusy, SessionExpired
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.message import FetchedMessage, Refused, Sighting
 from archivmail.model.reasons import Reason
@@ -57,9 +57,9 @@ def connect(
     faults = Faults(Excerpts(credentials))
     heard: list[Status] = []
     with _told_on_failure(permit, manners, origin):
-        client = _greeted(endpoint, limits, faults, should_stop, heard)
+        client = greeted(endpoint, limits, faults, should_stop, heard)
         try:
-            _encrypt(client, endpoint)
+            encrypt(client, endpoint)
             client.wire.offered = None  # RFC 9051 §6.1.1: it changes with the login (trap 78)
             if client.wire.state != "AUTH":  # PREAUTH needs no login
                 log_in(client, credentials, tokens)
@@ -84,37 +84,6 @@ def _told_on_failure(permit: Permit | None, manners: Manners, origin: Origin) ->
                 permit.complain(error.text)
             permit.release()
         raise
-
-
-def _greeted(
-    endpoint: Endpoint, limits: Limits, faults: Faults, should_stop: Callable[[], bool], heard: list[Status]
-) -> Client:
-    try:
-        return Client(endpoint, limits, faults, should_stop, heard)
-    except (imaplib.IMAP4.error, UnicodeError):
-        raise violation("greets in a way that is not IMAP4") from None
-    except OSError as error:
-        raise broken(error) from error
-
-
-def _encrypt(client: Client, endpoint: Endpoint) -> None:
-    """STARTTLS, or nothing where it is not asked for. No word of the login is sent before (traps 95, 97)."""
-    if endpoint.tls is not TlsMode.START_TLS:
-        return
-    if client.wire.state == "AUTH":
-        raise TlsRefused(
-            "the server lets everybody in before encryption begins (PREAUTH), so nothing was sent; "
-            "check the network between here and the server, or set spec.tls.mode to Implicit"
-        )
-    if "STARTTLS" not in client.wire.capabilities:
-        raise TlsRefused(
-            "the server offers no STARTTLS, so no password was sent; set spec.tls.mode to Implicit, "
-            "or check the network between here and the server"
-        )
-    try:
-        client.starttls(tls.context_for(endpoint))
-    except imaplib.IMAP4.error:
-        raise violation("answered STARTTLS in a way that cannot be read") from None
 
 
 class Session:
@@ -186,6 +155,21 @@ class Session:
     def received_bytes(self) -> int:
         """Octets from the server, TLS taken off."""
         return self._stream.received
+
+    @property
+    def line(self) -> Line:
+        """What is known of the line to the server."""
+        return self._compression.line
+
+    @property
+    def is_one_by_one(self) -> bool:
+        """Does the server take one command at a time only?"""
+        return self._pipeline.depth == 1
+
+    @property
+    def is_wanted(self) -> bool:
+        """Does another account wait for this connection's permit?"""
+        return self._permit is not None and self._permit.is_wanted
 
     # --- commands ----------------------------------------------------------------------------------------------------
 

@@ -22,8 +22,12 @@ Texts are one sentence, say what to do, and never hold a credential, a subject o
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from archivmail.model.reasons import Reason
+
+if TYPE_CHECKING:
+    from archivmail.model.uidset import UidSet
 
 
 class ArchivmailError(Exception):
@@ -70,6 +74,8 @@ class NeedsTime(ArchivmailError):
     def __init__(self, text: str, *, reason: Reason | None = None, retry_after: timedelta | None = None) -> None:
         super().__init__(text, reason=reason)
         self.retry_after = retry_after
+        self.broke_at: UidSet | None = None
+        """The batch in which a session broke, where another one had batches under way too."""
 
 
 class ConnectionLost(NeedsTime):

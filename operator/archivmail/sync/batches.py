@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from archivmail.decide.batching import SizeEstimate, halves, next_batch
+from archivmail.decide.batching import SizeEstimate, halves, messages_at_once, next_batch
 from archivmail.model.message import Refused
 from archivmail.model.uidset import Uid, UidSet
 
@@ -40,11 +40,24 @@ class Batches:
         return self.refusals >= MAX_REFUSALS_IN_A_ROW
 
     def asked_for(self) -> Iterator[UidSet]:
-        """What there is to ask for at present; a refusal may bring more once this has ended."""
-        while self.has_more and not self.is_hopeless:
-            batch = self._next()
-            self.under_way.append(batch)
-            yield batch
+        """What there is to ask for at present; a refusal may bring more once this has ended.
+
+        `operator.length_hint` of it tells about how many batches are still to come.
+        """
+        return _AskedFor(self)
+
+    def take(self) -> UidSet | None:
+        """The next batch, which is under way from now on."""
+        if not self.has_more or self.is_hopeless:
+            return None
+        batch = self._next()
+        self.under_way.append(batch)
+        return batch
+
+    @property
+    def to_come(self) -> int:
+        """Batches, about."""
+        return len(self._halves) + -(-len(self.left) // messages_at_once(self.estimate(), self.most))
 
     def answered(self, batch: UidSet, undelivered: UidSet, refusal: Refused | None) -> None:
         """The server is through with it."""
@@ -71,3 +84,23 @@ class Batches:
         if len(batch) < len(half):
             self._halves.appendleft(half - batch)
         return batch
+
+
+class _AskedFor:
+    """An iterator that stays at its end once it has come to it."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches: Batches | None = batches
+
+    def __iter__(self) -> Iterator[UidSet]:
+        return self
+
+    def __next__(self) -> UidSet:
+        batch = None if self._batches is None else self._batches.take()
+        if batch is None:
+            self._batches = None
+            raise StopIteration
+        return batch
+
+    def __length_hint__(self) -> int:
+        return 0 if self._batches is None else self._batches.to_come

@@ -137,8 +137,9 @@ class Gathering:
         except (ConnectionLost, ServerViolation) as error:
             for uid, refusal in batches.refused:
                 self._fail([uid], Reason.MESSAGE_REFUSED, refusal.text)
-            if batches.under_way:
-                self._suspect(batches.under_way[0] - self._answered, error)
+            oldest = batches.under_way[0] if error.broke_at is None and batches.under_way else error.broke_at
+            if oldest:
+                self._suspect(oldest - self._answered, error)
             raise
         finally:
             self.held |= UidSet.of(self._arrived)

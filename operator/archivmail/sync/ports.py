@@ -82,8 +82,10 @@ class MailServer(Protocol):
         """`fetch` of one batch after the other, the next of which may be taken before the present one is answered.
 
         `answered` gets each batch once the server is through with it; no command of one's own may come from there.
-        When this raises, batches that were taken and not answered are in part delivered. It does not take another one
-        once `batches` has ended, even if `answered` finds more to do.
+        When this raises, batches that were taken and not answered are in part delivered; what broke it is in the oldest
+        of them, or in `broke_at` of the error. It does not take another one once `batches` has ended, even if
+        `answered` finds more to do. `deliver` and `answered` may be called in another thread, never two at once, and
+        no more after this has returned. `operator.length_hint` of `batches` helps to choose a way.
         """
         ...
 
