@@ -46,6 +46,8 @@ docs: venv ## the documentation, built strictly
 
 fuzz: venv ## the reader of IMAP against made-up servers, for some minutes
 	FUZZ_EXAMPLES=20000 $(PY) -m pytest -q -n 0 --timeout 3600 tests/imap/test_fuzzed_servers.py
+	mkdir -p "$(CACHE)/fuzz"
+	$(PY) -m tests.fuzz.reader "$(CACHE)/fuzz" tests/fuzz/corpus -max_total_time=600 -timeout=10 -rss_limit_mb=1024
 
 bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 	$(PY) -m bench

@@ -18,6 +18,7 @@ from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.message import ContentId
 
 _PIECE = 1024 * 1024
+ENDING = 200  # octets; enough for the end of one response and the beginning of the next
 
 
 class MemoryBody:
@@ -36,8 +37,8 @@ class MemoryBody:
 
     @property
     def ending(self) -> bytes:
-        """The last three octets."""
-        return bytes(self._octets[-3:])
+        """The last octets."""
+        return bytes(self._octets[-ENDING:])
 
     def close(self) -> None:
         self._octets = b""
@@ -55,8 +56,8 @@ class SpooledBody:
 
     @property
     def ending(self) -> bytes:
-        """The last three octets."""
-        return os.pread(self._file.fileno(), 3, max(0, self.size - 3))
+        """The last octets."""
+        return os.pread(self._file.fileno(), ENDING, max(0, self.size - ENDING))
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         at = 0
@@ -143,3 +144,12 @@ def body_of(value: object) -> WireBody | None:
     if b'"' in value:
         raise BadReply("sent a quoted string that does not end")  # trap 76
     return MemoryBody(value)
+
+
+def discard(values: list[object], *, but: object = None) -> None:
+    """Close the bodies among the values of a response, all but that one."""
+    for value in values:
+        if isinstance(value, list):
+            discard(value, but=but)
+        elif isinstance(value, WireBody) and value is not but:
+            value.close()

@@ -8,8 +8,9 @@ import itertools
 import re
 from collections.abc import Callable, Container, Iterable
 
-from archivmail.imap.bodies import WireBody, read_body
+from archivmail.imap.bodies import WireBody, discard, read_body
 from archivmail.imap.faults import Faults, too_large, violation
+from archivmail.imap.lengths import WRONG_LENGTH, goes_on_behind, swallowed_its_end
 from archivmail.imap.limits import Limits
 from archivmail.imap.parts import part
 from archivmail.imap.replies import STATUS_WORDS, BadReply, Data, Status, status, uid_so_far, untagged
@@ -229,6 +230,8 @@ class Dialogue:
             if ahead is not None:
                 spent += self._literal(built, ahead[1], is_fetch=is_fetch)
             elif not built.depth:
+                if goes_on_behind(built):
+                    raise violation(WRONG_LENGTH)
                 return
             text = self._line(may_be_blank=True)
             spent += len(text)
@@ -239,12 +242,12 @@ class Dialogue:
                     return
                 text = self._line()
             if self._starts_a_response(text):
-                if _swallowed_its_end(built):
-                    raise violation("sent a literal of another length than announced")
+                if swallowed_its_end(built):
+                    raise violation(WRONG_LENGTH)
                 self._pushed_back = text
                 return
             if ahead is not None and text[:1] not in {b" ", b")", b"\t"}:
-                raise violation("sent a literal of another length than announced")
+                raise violation(WRONG_LENGTH)
 
     def _literal(self, built: Words, size: int, *, is_fetch: bool) -> int:
         """Read one literal; what it adds to the size of the response apart from messages."""
@@ -279,21 +282,6 @@ class Dialogue:
             if line or may_be_blank:
                 return line
         raise violation("sent nothing but blank lines")
-
-
-def _swallowed_its_end(built: Words) -> bool:
-    """Does the parenthesis that is missing stand at the end of the octets? Then they were announced too long."""
-    last = built.open[-1] if built.depth == 1 and built.open else None
-    return isinstance(last, WireBody) and last.ending.rstrip(b"\r\n").endswith(b")")
-
-
-def discard(values: list[object]) -> None:
-    """Close the bodies among the values of a response."""
-    for value in values:
-        if isinstance(value, list):
-            discard(value)
-        elif isinstance(value, WireBody):
-            value.close()
 
 
 def _ignore(_piece: memoryview) -> None:

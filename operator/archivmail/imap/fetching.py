@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from archivmail.decide.replies import Meaning, read
 from archivmail.imap import replies
-from archivmail.imap.bodies import MemoryBody, WireBody, body_of
+from archivmail.imap.bodies import MemoryBody, WireBody, body_of, discard
 from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
 from archivmail.imap.faults import Faults
 from archivmail.imap.limits import Limits
@@ -159,6 +159,8 @@ class Batch:
         if told is None:
             return
         body = body_of(told.pop(BODY, None))
+        assert isinstance(response, Data)
+        discard(response.values, but=body)  # told twice, or where no octets are due
         uid = replies.uid_of(told)
         if uid is None or uid not in self._open:
             if body is not None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from archivmail.imap import replies
-from archivmail.imap.bodies import WireBody
-from archivmail.imap.dialogue import FETCH_WORDS, Dialogue, discard
+from archivmail.imap.bodies import WireBody, discard
+from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
 from archivmail.imap.faults import violation
 from archivmail.imap.fetching import Batch, Deliver, Fetching, command_sets
 from archivmail.imap.limits import Limits
