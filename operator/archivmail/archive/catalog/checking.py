@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
 
 from archivmail.archive.catalog.accounts import find_account
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements, tombstones
@@ -124,30 +124,19 @@ def is_known(connection: Connection, facts: Facts) -> bool:
     account = find_account(connection, facts.account)
     if account is None:
         return False
-    wanted = _keys().where(
-        placements.c.account_id == account,
-        contents.c.sha256 == facts.content_id,
-        placements.c.uid == facts.sighting.uid,
-        folders.c.name == facts.folder,
-        epochs.c.origin == str(facts.origin),
-        epochs.c.uid_validity == facts.uid_validity,
-    )
-    if facts.gone is None and connection.execute(wanted.limit(1)).first() is not None:
-        return True
-    gone = (
-        select(tombstones.c.id)
-        .join(folders, folders.c.id == tombstones.c.folder_id)
-        .where(
-            tombstones.c.account_id == account,
-            tombstones.c.sha256 == facts.content_id,
-            tombstones.c.uid == facts.sighting.uid,
-            folders.c.name == facts.folder,
-        )
-    )
-    if connection.execute(gone.limit(1)).first() is not None:
-        return True
-    # A tombstone whose sighting has a message again.
-    return facts.gone is not None and connection.execute(wanted.limit(1)).first() is not None
+    sighting = {
+        "account": account,
+        "sha256": facts.content_id,
+        "uid": facts.sighting.uid,
+        "folder": facts.folder,
+        "origin": str(facts.origin),
+        "uid_validity": facts.uid_validity,
+    }
+    # A sighting that was removed may have a message again, and the other way round.
+    for question in (_PLACED, _GONE) if facts.gone is None else (_GONE, _PLACED):
+        if connection.execute(question, sighting).first() is not None:
+            return True
+    return False
 
 
 def sighted_in(connection: Connection, pack: int) -> list[Sighted]:
@@ -198,6 +187,32 @@ def _keys() -> Select[*tuple[Any, ...]]:
         .join(epochs, epochs.c.id == placements.c.epoch_id)
         .join(contents, contents.c.id == placements.c.content_id)
     )  # fmt: skip
+
+
+# Built once: they are asked for every member that its own pack does not list.
+_PLACED = (
+    _keys()
+    .where(
+        placements.c.account_id == bindparam("account"),
+        contents.c.sha256 == bindparam("sha256"),
+        placements.c.uid == bindparam("uid"),
+        folders.c.name == bindparam("folder"),
+        epochs.c.origin == bindparam("origin"),
+        epochs.c.uid_validity == bindparam("uid_validity"),
+    )
+    .limit(1)
+)
+_GONE = (
+    select(tombstones.c.id)
+    .join(folders, folders.c.id == tombstones.c.folder_id)
+    .where(
+        tombstones.c.account_id == bindparam("account"),
+        tombstones.c.sha256 == bindparam("sha256"),
+        tombstones.c.uid == bindparam("uid"),
+        folders.c.name == bindparam("folder"),
+    )
+    .limit(1)
+)
 
 
 def _sighted(connection: Connection, condition: ColumnElement[bool]) -> list[Sighted]:
