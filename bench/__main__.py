@@ -1,7 +1,7 @@
 """archivmail beside mbsync, on one Dovecot on loopback, everybody in turn, in one run. See docs/benchmarks.md.
 
 1. First sync of 20,000 messages. 2. First sync of 2,000 messages over round trips of 0, 20 and 100 ms.
-3. Nothing new in 200 folders. 4. Nothing new in 50 folders.
+3. Nothing new in 200 folders. 4. Nothing new in 50 folders. 5. One connection and two, over 100 ms.
 `python -m bench search` measures the search instead (search.py).
 """
 
@@ -12,12 +12,12 @@ import os
 import platform
 import sys
 
-from bench import firstsync, latency, nothingnew, search
+from bench import firstsync, latency, nothingnew, pair, search
 from bench.contenders import Address
 from bench.filling import filled_server, many_folders
 from tests.servers.dovecot import Dovecot
 
-PARTS = ("first", "latency", "many", "few")
+PARTS = ("first", "latency", "many", "few", "pair")
 MANY, FEW = 200, 50
 
 
@@ -45,6 +45,12 @@ def main() -> None:
                 many_folders(server, folders)
                 print(f"\n## Nothing new: {folders} folders, {options.rounds} rounds\n")
                 nothingnew.report(folders, *nothingnew.run(_address(server), options.rounds))
+    if "pair" in options.only:
+        count = options.messages // 20
+        with Dovecot() as server:
+            octets = filled_server(server, count, ("INBOX",))
+            print(f"\n## Two connections: {count} messages, {octets / 1e6:.0f} MB, {options.rounds} rounds\n")
+            pair.report(pair.run(_address(server), options.rounds), octets)
 
 
 def _address(server: Dovecot) -> Address:

@@ -10,14 +10,14 @@ PASSWORD = "bench-password"
 FOLDERS = ("INBOX", "Archive", "Lists")
 
 
-def filled_server(server: Dovecot, count: int) -> int:
-    """Append `count` messages spread over three folders; gives the sum of their octets."""
+def filled_server(server: Dovecot, count: int, folders: tuple[str, ...] = FOLDERS) -> int:
+    """Append `count` messages spread over the folders; gives the sum of their octets."""
     server.add_user(USER, PASSWORD)
     octets = 0
-    for number, folder in enumerate(FOLDERS):
+    for number, folder in enumerate(folders):
         if folder != "INBOX":
             server.create_folder(USER, folder)
-        share = count // len(FOLDERS) + (count % len(FOLDERS) if number == 0 else 0)
+        share = count // len(folders) + (count % len(folders) if number == 0 else 0)
 
         def counted(share: int = share, number: int = number):
             nonlocal octets

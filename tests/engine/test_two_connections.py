@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from archivmail.archive.opening import open_archive
 from archivmail.imap.connector import Connector
 from archivmail.imap.limits import Limits
 from archivmail.imap.pair import Pairing
 from archivmail.imap.permits import Permits
 from archivmail.model.account import TlsMode
+from archivmail.model.outcome import Result
 from tests.engine.world import World
+from tests.quirks.engine import Engine
 from tests.servers.fixtures import Mailbox
+from tests.servers.scripted import ScriptedServer, sample
+from tests.servers.scripted.conversation import Conversation
 from tests.servers.toxiproxy import line_to
+
+LIMIT_S = 20.0
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from archivmail.imap.session import Session
     from tests.servers.dovecot import Dovecot
+    from tests.servers.postgresql import PostgreSqlDatabase
 
 
 @pytest.mark.servers
@@ -56,3 +65,29 @@ def test_two_connections_over_a_slow_line_archive_everything(
 
     assert 0 < len(fetched) < 900
     assert len(world.watcher.stored) == 900
+
+
+@pytest.mark.servers
+def test_a_catalog_on_postgresql_takes_what_both_threads_bring(
+    postgresql_catalog: PostgreSqlDatabase, tmp_path: Path
+) -> None:
+    """Invariant 5: its connections are used by one thread after the other, checkpoints by either."""
+    folder = sample(2500)
+    second_came = threading.Event()
+
+    def answer(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        if talk is server.talks[0]:
+            assert second_came.wait(LIMIT_S)
+        else:
+            second_came.set()
+        return server.correct(b"UID FETCH", talk, arguments)
+
+    with (
+        ScriptedServer({b"INBOX": folder}) as server,
+        open_archive(str(tmp_path / "archive"), postgresql_catalog.url, create=True) as archive,
+    ):
+        server.on(b"UID FETCH", answer)
+        engine = Engine(archive, server)
+        engine.connector = Pairing(Connector(Permits(), limits=Limits(pair_always=True)))
+        assert engine.sync().result is Result.SUCCEEDED
+        engine.require_all()

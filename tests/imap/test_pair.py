@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archivmail.decide.compressing import Line
 from archivmail.imap.connector import Connector
+from archivmail.imap.limits import Limits
 from archivmail.imap.pair import Pair, Pairing
 from archivmail.imap.permits import Permit, Permits
+from archivmail.imap.session import Session
 from archivmail.imap.sharing import Shared, Taker
 from archivmail.model.account import Origin
 from archivmail.model.errors import Aborted, ArchiveUnavailable, ConnectionLost
@@ -24,12 +27,12 @@ from archivmail.model.message import FetchedMessage, Refused, Sighting
 from archivmail.model.uidset import Uid, UidSet
 from tests.imap.sessions import INBOX, QUICK
 from tests.quirks.engine import Engine
-from tests.servers.scripted import Folder, ScriptedServer, sample
+from tests.servers.scripted import Folder, Message, ScriptedServer, sample
 from tests.servers.scripted.commands import CORRECT
 from tests.servers.scripted.conversation import Conversation
 from tests.sync.mailserver import Octets
 
-ALWAYS = replace(QUICK, pair_always=True)
+ALWAYS = replace(QUICK, pair_always=True, read_s=60.0)  # longer than a test waits: no time-out helps
 NAME = "imap-second-connection"
 LIMIT_S = 20.0
 Hook = Callable[[ScriptedServer, Conversation, bytes], bytes | None]
@@ -48,17 +51,19 @@ class World:
     answers: list[UidSet] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     is_held: bool = True
+    limits: Limits = ALWAYS
+    greeting: bytes = b"* OK ready\r\n"
 
     def __post_init__(self) -> None:
         self.permits = Permits(self.per_server)
 
     @contextmanager
     def running(self) -> Iterator[ScriptedServer]:
-        with ScriptedServer(self.folders) as server:
+        with ScriptedServer(self.folders, greeting=self.greeting) as server:
             for command in (b"LOGIN", b"EXAMINE", b"UID FETCH"):
                 server.on(command, self._bent(command))
             yield server
-        assert not [thread for thread in threading.enumerate() if thread.name == NAME]
+            assert not [thread for thread in threading.enumerate() if thread.name == NAME]
         assert self.free() == self.per_server
 
     def _bent(self, command: bytes) -> Hook:
@@ -83,7 +88,7 @@ class World:
 
     def connect(self, server: ScriptedServer) -> Pair:
         self.port = server.port
-        pairing = Pairing(Connector(self.permits, limits=ALWAYS))
+        pairing = Pairing(Connector(self.permits, limits=self.limits))
         return pairing(server.endpoint, server.credentials, should_stop=self.stop.is_set)
 
     def fetch(self, pair: Pair, folder: bytes = b"INBOX") -> None:
@@ -150,6 +155,14 @@ def lagging(_: ScriptedServer, talk: Conversation, __: bytes) -> bytes:
     return b"OK done"
 
 
+def other_mail(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes:
+    """What another replica has under these UIDs."""
+    wanted, _, items = arguments.partition(b" ")
+    for uid in server.folders[b"INBOX"].uids_in(wanted):
+        server.send_message(talk, uid, Message(b"Subject: of somebody else\r\n\r\n"), items)
+    return b"OK done"
+
+
 def test_both_connections_fetch_and_every_message_comes_once() -> None:
     """Invariant 1: each batch is answered once, whoever asked for it."""
     world = World(inbox())
@@ -170,8 +183,8 @@ def test_both_connections_fetch_and_every_message_comes_once() -> None:
         pytest.param({b"LOGIN": says(b"NO [AUTHENTICATIONFAILED] who are you")}, id="refused-at-login"),
         pytest.param({b"EXAMINE": cut}, id="cut-at-examine"),
         pytest.param({b"EXAMINE": says(b"NO [INUSE] locked")}, id="folder-refused"),
-        pytest.param({b"EXAMINE": renumbered}, id="another-uidvalidity"),
-        pytest.param({b"EXAMINE": lagging}, id="a-replica-that-lags"),
+        pytest.param({b"EXAMINE": renumbered, b"UID FETCH": other_mail}, id="another-uidvalidity"),
+        pytest.param({b"EXAMINE": lagging, b"UID FETCH": other_mail}, id="a-replica-that-lags"),
         pytest.param({b"UID FETCH": cut}, id="cut-before-a-message"),
         pytest.param({b"UID FETCH": cut_after(2)}, id="cut-between-messages"),
         pytest.param({b"UID FETCH": cut_after(2, 30)}, id="cut-in-a-message"),
@@ -237,6 +250,7 @@ def test_the_second_connection_ends_when_another_account_waits_for_it() -> None:
     """trap 89: one that can be done without costs nobody a run."""
     world = World(inbox(), per_server=2)
     got: list[Permit] = []
+    served: list[bool] = []
 
     def wait() -> None:
         got.append(world.permits.take(Origin("127.0.0.1", world.port, "bob"), should_stop=lambda: False))
@@ -246,13 +260,14 @@ def test_the_second_connection_ends_when_another_account_waits_for_it() -> None:
     def stall(_: ScriptedServer, talk: Conversation, __: bytes) -> None:
         waiting.start()
         waiting.join(LIMIT_S)
+        served.append(bool(got))
         talk.cut()
 
     world.faults[b"UID FETCH"] = stall
     with world.running() as server:
         pair = world.connect(server)
         world.fetch(pair)
-        assert got
+        assert served == [True]
         got[0].release()
         pair.close()
 
@@ -322,22 +337,39 @@ def test_what_the_archive_raises_in_the_other_thread_ends_the_run() -> None:
     assert caught.value is raised
 
 
-def test_a_bug_in_the_other_thread_is_as_loud_as_in_the_first() -> None:
+def test_a_bug_in_the_other_thread_is_as_loud_as_in_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no lost connection, and not passed over."""
-    world = World(inbox())
-
-    def answered(batch: UidSet, refusal: Refused | None) -> None:
-        world.answered(batch, refusal)
-        if threading.current_thread().name == NAME:
-            raise ZeroDivisionError
-
+    world = World(inbox(), is_held=False)
+    monkeypatch.setattr(Pair, "_is_same_folder", lambda *_: 1 / 0)
     with world.running() as server:
         pair = world.connect(server)
-        pair.examine(INBOX)
-        batches = [UidSet.of(range(at, at + 5)) for at in range(1, 40, 5)]
         with pytest.raises(ZeroDivisionError):
-            pair.fetch_batches(iter(batches), world.deliver, answered)
+            world.fetch(pair)
         pair.close()
+
+
+@pytest.mark.parametrize("is_failure", [True, False])
+def test_nobody_calls_the_archive_after_a_failure_or_the_end(is_failure: bool) -> None:
+    """Invariant 5: a thread that comes late finds the door closed."""
+    delivered: list[FetchedMessage] = []
+    answers: list[UidSet] = []
+    shared = Shared(
+        iter([UidSet.of([1])]), delivered.append, lambda batch, _: answers.append(batch), lock=Lock(), failed=Event()
+    )
+    late = Taker(shared, is_first=False)
+    next(late.batches())
+    if is_failure:
+        shared.fail(ZeroDivisionError())
+    else:
+        shared.end()
+
+    with pytest.raises(Aborted):
+        late.deliver(FetchedMessage(Sighting(Uid(1)), Octets(b"x")))
+    with pytest.raises(Aborted):
+        next(late.batches())
+    late.give_back()
+    assert not delivered
+    assert not answers
 
 
 def test_a_run_that_is_told_to_stop_ends_both() -> None:
@@ -355,6 +387,30 @@ def test_a_run_that_is_told_to_stop_ends_both() -> None:
         with pytest.raises(Aborted):
             world.fetch(pair)
         pair.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "greeting", "connections"),
+    [
+        pytest.param(Line(is_loopback=False, round_trip_s=0.1), b"* OK ready\r\n", 2, id="far"),
+        pytest.param(Line(is_loopback=False, round_trip_s=0.001), b"* OK ready\r\n", 1, id="near"),
+        pytest.param(Line(is_loopback=True, round_trip_s=0.1), b"* OK ready\r\n", 1, id="loopback"),
+        pytest.param(Line(is_loopback=False, round_trip_s=0.1), b"* OK Microsoft Exchange\r\n", 1, id="exchange"),
+    ],
+)
+def test_the_line_and_the_server_decide(
+    line: Line, greeting: bytes, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """trap 89: no connection more than helps."""
+    monkeypatch.setattr(Session, "line", property(lambda _: line))
+    world = World(inbox(), is_held=connections == 2, limits=QUICK, greeting=greeting)
+    with world.running() as server:
+        pair = world.connect(server)
+        world.fetch(pair)
+        pair.close()
+
+    world.require_all()
+    assert server.connections == connections
 
 
 def test_a_folder_without_uidvalidity_is_left_to_one_connection() -> None:
