@@ -7,6 +7,8 @@ from archivmail.mime.text import MAX_INPUT_BYTES
 
 MAX_DOCUMENTS = 20
 """Of one message."""
+_PDF_HEADER_WITHIN = 1024
+"""Octets; PDF readers allow that much before it."""
 _KINDS = {
     "pdf": ("application/pdf",),
     "docx": ("application/vnd.openxmlformats-officedocument.wordprocessingml.document",),
@@ -30,4 +32,13 @@ def documents(octets: bytes) -> Iterator[tuple[str, bytes]]:
         if not kind or left <= 0:
             continue
         left -= 1
-        yield kind, part.octets(MAX_INPUT_BYTES)
+        document = part.octets(MAX_INPUT_BYTES)
+        if _begins_as(kind, document):
+            yield kind, document
+
+
+def _begins_as(kind: str, document: bytes) -> bool:
+    """Worth a look? Readers search what is no document of its kind for traces of one, and that takes longest."""
+    if kind == "pdf":
+        return b"%PDF-" in document[:_PDF_HEADER_WITHIN]
+    return document.startswith(b"PK")  # the others are ZIP archives

@@ -9,6 +9,7 @@ The databases add nothing: FTS5 parts this line at its blanks and so does Postgr
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from archivmail.archive.catalog.querytext import Field, Term
 from archivmail.mime.words import ends_open, words
@@ -92,14 +93,12 @@ def _texts(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _not_said(text: str, before: str) -> Iterator[list[str]]:
     """The lines of a text without those that stand in `before`, in its order: a page that repeats the plain text."""
-    if f" {' '.join(words(text))} " in before:
+    lines = [found for line in text.split("\n") if (found := words(line))]
+    if f" {' '.join(chain.from_iterable(lines))} " in before:
         return
     at = 0
     kept: list[str] = []
-    for line in text.split("\n"):
-        found = words(line)
-        if not found:
-            continue
+    for found in lines:
         wanted = f" {' '.join(found)} "
         place = before.find(wanted, at, at + len(wanted) + _NEARBY)
         if place < 0:
