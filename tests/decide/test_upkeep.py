@@ -11,6 +11,7 @@ from archivmail.decide.upkeep import (
     DEAD_FOR,
     GRACE,
     MANY,
+    MEMBER_WEIGHT,
     MOST,
     MOST_REPLACED,
     OLD,
@@ -138,3 +139,20 @@ def test_an_octet_is_copied_few_times_in_the_life_of_an_archive() -> None:
 def test_a_retired_pack_goes_when_its_grace_is_over(age: timedelta, over: bool) -> None:
     """To the second."""
     assert is_over(NOW - age, NOW, GRACE) is over
+
+
+def test_many_small_members_make_a_pack_large() -> None:
+    """The memory of a merge grows with its members, whatever their size: bounded, and left alone afterwards."""
+    packs = [PackFacts(f"{at:04d}", KB, NOW, members=2000) for at in range(100)]
+
+    merges = rewrites(packs, NOW)
+
+    assert merges
+    assert max(sum(pack.members for pack in each.packs) for each in merges) <= 2 * SMALL // MEMBER_WEIGHT
+    merged = [
+        PackFacts(each.packs[-1].name, each.size, NOW, members=sum(pack.members for pack in each.packs))
+        for each in merges
+    ]
+    assert [
+        each for each in rewrites(merged, NOW) if max(pack.members for pack in each.packs) >= SMALL // MEMBER_WEIGHT
+    ] == []

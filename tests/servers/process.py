@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 PROBE_PAUSE_S = 0.02
+PAUSED_S = 5.0
 LOG_EXCERPT_LINES = 30
 NOBODY = 65534
 
@@ -146,6 +147,12 @@ class ServerProcess:
     def pause(self) -> None:
         """Stop it and its process group in its tracks: connections stay open and nothing answers."""
         os.killpg(self.pid, signal.SIGSTOP)
+        # The signal is on its way when kill(2) returns; a thread on another core may still answer.
+        deadline = time.monotonic() + PAUSED_S
+        while not all(state in "TZ" for state in _states_of_group(self.pid)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process group {self.pid} did not stop in {PAUSED_S:g} s")
+            time.sleep(PROBE_PAUSE_S)
 
     def resume(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
@@ -179,3 +186,13 @@ class ServerProcess:
             stdin.close()
         # Without a report the supervisor itself was killed, and the kernel killed the program with it.
         self._returncode = int(rest.split()[1]) if rest.startswith(b"exit ") else -signal.SIGKILL
+
+
+def _states_of_group(group: int) -> Iterator[str]:
+    """The state of each process of a group, as proc(5) tells it."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == group:
+                    yield fields[0]

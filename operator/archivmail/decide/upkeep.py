@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 SMALL = 32 * 1024**2
 """Octets from which a pack is left alone: a cheap upload, and a thousand of them hold about 100 GB of mail."""
+MEMBER_WEIGHT = 4096
+"""Octets that a member counts at least, so that some 8,000 of them make a pack that is left alone."""
 MANY = 8
 """Small packs in a row that are worth a merge; an arbitrary number: fewer mean more copying, more mean more files."""
 MOST = 500
@@ -41,6 +43,12 @@ class PackFacts:
     dead_since: datetime | None = None
     replaced: int = 0
     """Names of packs that this one carries as replaced."""
+    members: int = 0
+
+    @property
+    def weight(self) -> int:
+        """Its octets, or more where it has many small members: each of them costs memory while a pack is rewritten."""
+        return max(self.size, self.members * MEMBER_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ def _stretches(packs: Sequence[PackFacts]) -> Iterator[list[PackFacts]]:
     """Packs in a row between those that are large; a large one is a stretch of its own."""
     stretch: list[PackFacts] = []
     for pack in packs:
-        if pack.size < SMALL:
+        if pack.weight < SMALL:
             stretch.append(pack)
             continue
         if stretch:
@@ -92,10 +100,10 @@ def _runs(stretch: list[PackFacts], *, least: int, now: datetime) -> list[list[P
     """Runs of a stretch that are worth a merge."""
     if len(stretch) < 2:
         return []
-    largest = max(range(len(stretch)), key=lambda at: stretch[at].size)
-    if 2 * stretch[largest].size > sum(pack.size for pack in stretch):
+    largest = max(range(len(stretch)), key=lambda at: stretch[at].weight)
+    if 2 * stretch[largest].weight > sum(pack.weight for pack in stretch):
         before, after = stretch[:largest], stretch[largest + 1 :]
-        is_pair_of_equals = len(stretch) == 2 and stretch[0].size == stretch[1].size
+        is_pair_of_equals = len(stretch) == 2 and stretch[0].weight == stretch[1].weight
         if not is_pair_of_equals and not _is_old(stretch, now) and least > 2:
             return _runs(before, least=least, now=now) + _runs(after, least=least, now=now)
     return [run for run in _portions(stretch) if len(run) >= (2 if _is_old(run, now) else least)]
@@ -107,7 +115,7 @@ def _portions(run: list[PackFacts]) -> Iterator[list[PackFacts]]:
     for pack in run:
         names = sum(each.replaced + 1 for each in piece) + pack.replaced + 1
         if piece and (
-            len(piece) >= MOST or names > MOST_REPLACED or sum(each.size for each in piece) + pack.size > 2 * SMALL
+            len(piece) >= MOST or names > MOST_REPLACED or sum(each.weight for each in piece) + pack.weight > 2 * SMALL
         ):
             yield piece
             piece = []

@@ -62,6 +62,7 @@ def packs_of(connection: Connection, account: int) -> list[PackFacts]:
             dead=row.dead,
             dead_since=moment_or_none(row.dead_since_us),
             replaced=row.replaced,
+            members=row.members,
         )
         for row in connection.execute(wanted)
     ]
