@@ -75,7 +75,12 @@ def verify(
             done += stored.pop(pack.name, 0)
             if progress is not None:
                 progress(done, total)
+    with database.reading() as connection:
+        in_grace = checking.retired(connection)
     for name in stored:
+        if name in in_grace:  # another pack took its place, so it is not worth reading
+            found.redundant.append(name)
+            continue
         match strangers.kind(database, store, name, in_flight):
             case Kind.ORPHAN:
                 found.orphans.append(name)

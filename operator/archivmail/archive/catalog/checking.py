@@ -7,7 +7,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
 
 from archivmail.archive.catalog.accounts import find_account
-from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements, tombstones
+from archivmail.archive.catalog.schema import (
+    accounts,
+    contents,
+    epochs,
+    folders,
+    packs,
+    placements,
+    retired_packs,
+    tombstones,
+)
 from archivmail.archive.packs.facts import Facts
 from archivmail.model.account import AccountRef
 from archivmail.model.message import ContentId
@@ -86,6 +95,11 @@ def save_crcs(connection: Connection, found: Mapping[int, int]) -> None:
     """Remember the CRCs of packs, by their keys."""
     for key, crc in found.items():
         connection.execute(update(packs).where(packs.c.id == key).values(crc=crc))
+
+
+def retired(connection: Connection) -> frozenset[str]:
+    """Names of packs that another one has replaced and that stay for a time of grace."""
+    return frozenset(connection.execute(select(retired_packs.c.name)).scalars())
 
 
 def is_known_pack(connection: Connection, name: str) -> bool:
