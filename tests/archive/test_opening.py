@@ -222,11 +222,16 @@ def test_an_account_is_free_when_its_process_has_died(tmp_path: Path) -> None:
 
 
 def test_two_processes_make_one_catalog(tmp_path: Path) -> None:
-    """Whoever is first; nothing is left beside it."""
+    """Whoever is first; nothing half made is left beside it.
+
+    SQLite's own `-wal` and `-shm` may stay: when two connections close at the same moment, neither sees itself as the
+    last one, and the next to open the file takes them over (sqlite.org/wal.html, "Persistence of WAL").
+    """
     code = (
         "import sys; from pathlib import Path; from tests.archive.builders import archive_in; "
         "archive_in(Path(sys.argv[1])).close()"
     )
     several = [subprocess.Popen([sys.executable, "-c", code, tmp_path], stderr=subprocess.PIPE) for _ in range(3)]
     assert [process.communicate(timeout=60)[1] for process in several] == [b"", b"", b""]
-    assert {path.name for path in tmp_path.iterdir()} <= {"catalog.db", "catalog.db.lock", "locks"}
+    left = {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()}
+    assert left <= {"catalog.db", "catalog.db.lock", "locks"}
