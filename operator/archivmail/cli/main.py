@@ -3,11 +3,13 @@
 Start-up time matters to people and scripts: `archivmail --help` imports click and this file only.
 """
 
+import gc
 import io
 import logging
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Final
 
 import click
@@ -42,8 +44,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the form click asks for
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"archivmail.cli.{COMMANDS[cmd_name][0]}")
-        command = module.command
+        command = _load(f"archivmail.cli.{COMMANDS[cmd_name][0]}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -68,6 +69,19 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="archivmail")
 def cli() -> None:
     """Archive IMAP mailboxes, byte for byte, and show how complete the archive is."""
+
+
+def _load(module: str) -> ModuleType:
+    """Import without the collector: what is imported stays, and looking through it over and over costs a tenth.
+
+    It is also told to leave alone what is there by then, so that each later collection is shorter.
+    """
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def main() -> None:
