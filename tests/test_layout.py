@@ -61,6 +61,17 @@ def test_every_behaviour_is_cited_by_a_test_and_mapped_in_the_docs(row: str) -> 
     assert f"| {row} |" in page
 
 
+@pytest.mark.parametrize("finding", [f"T{n}" for n in range(1, 19)])
+def test_every_finding_about_kopf_is_shown_by_a_test_and_named_in_the_docs(finding: str) -> None:
+    """T1 to T18: the page names the test, and the test, in its docstring, the finding."""
+    rows = re.findall(r"^\| (T\d+) \|.*\| `(\w+)` \|$", (ROOT / "docs" / "kopf.md").read_text(), re.MULTILINE)
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests" / "kube" / "runtime").glob("test_kopf_*.py"))
+
+    named = [name for row, name in rows if row == finding]
+    assert 1 == len(named)
+    assert re.search(rf'def {named[0]}\([^"]*"""{finding}\b', tests)
+
+
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     """Invariant of the project: nothing is proven by a test that does not run."""
     marks = re.compile(r"pytest\.(mark\.)?(skip|xfail|importorskip)")

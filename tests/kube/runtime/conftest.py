@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from archivmail.kube.crd import render
+from tests.kube.runtime.kopfengine import Engine, Things
 from tests.kube.runtime.operating import Operator
 from tests.servers.controlplane import ControlPlane
 
@@ -47,6 +48,18 @@ def operator(cluster: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[
     with Operator(cluster, namespace, tmp_path) as running:
         running.create_secret()
         yield running
+
+
+@pytest.fixture
+def things(cluster: ControlPlane, namespace: str) -> Things:
+    """ImapAccounts of a namespace that no operator of ours watches."""
+    return Things(cluster, namespace)
+
+
+@pytest.fixture
+def engine(cluster: ControlPlane, namespace: str) -> Engine:
+    """Kopf for that namespace, not started yet."""
+    return Engine(cluster, namespace)
 
 
 def _is_established(definition: dict[str, object]) -> bool:
