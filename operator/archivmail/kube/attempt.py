@@ -105,7 +105,7 @@ class Attempts:
         previous = account.unsaved or status
         account.know(previous)
         step = decide(account)
-        if not isinstance(step, RunNow) or account.is_leaving:
+        if not isinstance(step, RunNow) or account.is_unwanted:
             return
         account.has_new_secret = False
         if account.seen.spec is None:
@@ -227,7 +227,7 @@ async def _end_of(run: "asyncio.Future[AccountOutcome]", account: LiveAccount) -
     abandon_at: float | None = None
     while not run.done():
         account.changed.clear()
-        if account.is_leaving and abandon_at is None:
+        if (account.is_leaving or account.is_paused) and abandon_at is None:
             abandon_at = loop.time() + ABANDON_AFTER_S
         if abandon_at is not None and loop.time() >= abandon_at:
             return

@@ -88,6 +88,8 @@ class LiveAccount:
     """The object is not there any more, or another one has its name."""
     is_released: bool = False
     """Kopf, or the end of the process, takes the account out of our hands."""
+    is_paused: bool = False
+    """This process serves no account at present (it has lost its Lease)."""
     driver: asyncio.Lock = field(default_factory=asyncio.Lock)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no run goes on."""
@@ -101,8 +103,13 @@ class LiveAccount:
 
     @property
     def is_leaving(self) -> bool:
-        """No run may start, and the one that goes on must end."""
+        """It is given up, for good or until kopf hands it over again."""
         return self.is_gone or self.is_released or self.seen.is_deleted
+
+    @property
+    def is_unwanted(self) -> bool:
+        """No run may start now, and the one that goes on must end."""
+        return self.is_leaving or self.is_paused or self.seen.is_suspended
 
     def know(self, status: AccountStatus) -> None:
         """Keep what a later decision needs of a status."""
@@ -125,6 +132,12 @@ class LiveAccount:
         self.changed.set()
         self._stop_unwanted_run()
 
+    def pause(self, *, is_paused: bool) -> None:
+        """Begin or end a time without runs."""
+        self.is_paused = is_paused
+        self.changed.set()
+        self._stop_unwanted_run()
+
     def run_started(self, stop: threading.Event, generation: int) -> None:
         """`stop` will be set as soon as the run is not wanted any more."""
         self.stop, self.run_generation = stop, generation
@@ -142,7 +155,7 @@ class LiveAccount:
     def _stop_unwanted_run(self) -> None:
         # A run for an older spec may archive what is excluded now: it ends, and the next one begins at once.
         is_outdated = self.seen.generation != self.run_generation
-        if self.stop is not None and (self.is_leaving or self.seen.is_suspended or is_outdated):
+        if self.stop is not None and (self.is_unwanted or is_outdated):
             self.stop.set()
 
     async def wait(self, timeout_s: float | None, *others: "asyncio.Future[Any]") -> None:

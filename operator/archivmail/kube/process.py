@@ -22,6 +22,7 @@ from archivmail.kube.attempt import Attempts
 from archivmail.kube.client import KubeClient
 from archivmail.kube.connection import load_configuration
 from archivmail.kube.context import OperatorContext
+from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.health import Health, HttpServer, Reply
 from archivmail.kube.indexing import IndexDrain
@@ -227,15 +228,8 @@ def _scheduler(
         clock=context.clock,
         jitter=lambda: random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
     )
-    return Scheduler(
-        api=api,
-        attempts=attempts,
-        keeper=keeper,
-        secrets=secrets,
-        events=events,
-        clock=context.clock,
-        account_deleted=account_deleted,
-    )
+    driver = Driver(api=api, attempts=attempts, keeper=keeper, secrets=secrets, clock=context.clock)
+    return Scheduler(driver=driver, events=events, account_deleted=account_deleted)
 
 
 @contextlib.asynccontextmanager

@@ -1,38 +1,23 @@
-"""Who runs when: one driver for each account waits, without polling, until the account is due, woken or released.
+"""All accounts of this process: what kopf tells of them, and who has to hear it.
 
-Knows what was seen of each object and asks `decide.due` for the next step; how a run goes is the business of `attempt`.
-S1 due by interval, S2 never two at once, S4 no request is lost, S6 no running flag that could stick: there is none.
+One driver for each account (`driver`) decides when it runs. S2: never two drivers of one account at once.
 """
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
 from typing import Protocol
 
-from archivmail.decide import status as statuses
-from archivmail.decide.conditions import SECRET_REASONS
-from archivmail.decide.due import Acknowledge, Observed, RunNow, Step, Trigger, WaitForChange, WaitUntil, next_step
-from archivmail.kube.api import ApiForbidden, ApiUnavailable, Document, KubeApi
-from archivmail.kube.attempt import Attempts
+from archivmail.kube.api import Document
+from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
-from archivmail.kube.live import LiveAccount, Seen, seconds, seen
-from archivmail.kube.results import ResultKeeper
-from archivmail.kube.secretreader import SecretReader
+from archivmail.kube.live import LiveAccount, Seen, seen
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
-from archivmail.sync.ports import Clock
 
-SECRET_POLL_S = 10.0
-"""How often an account that waits for its Secret looks; a watch would need leave to read every Secret."""
-LOOK_AGAIN_S = 3600.0
-"""An object whose end the watch has missed is found out after that time."""
-BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-SPREAD = 0.2
 DELETED_S = 2.0  # for the catalog; `kubectl delete` returns in under 10 s
 
 _log = logging.getLogger(__name__)
@@ -50,25 +35,18 @@ class Scheduler:
     def __init__(
         self,
         *,
-        api: KubeApi,
-        attempts: Attempts,
-        keeper: ResultKeeper,
-        secrets: SecretReader,
+        driver: Driver,
         events: EventSender,
-        clock: Clock,
         account_deleted: Callable[[AccountRef], Awaitable[None]] | None = None,
     ) -> None:
         """`account_deleted` hears of accounts whose resource is being deleted."""
         self._account_deleted = account_deleted
-        self._api = api
-        self._attempts = attempts
-        self._keeper = keeper
-        self._secrets = secrets
+        self._driver = driver
         self._events = events
-        self._clock = clock
         self._accounts: dict[ObjectUid, LiveAccount] = {}
         self._uids: dict[AccountRef, ObjectUid] = {}
         self._is_stopping = False
+        self._is_paused = False
 
     # --- what kopf tells ---------------------------------------------------------------------------------------------
 
@@ -127,7 +105,7 @@ class Scheduler:
             account.is_released = False
             passing_on = asyncio.ensure_future(_pass_on(stopped, account))
             try:
-                await self._drive(account)
+                await self._driver.drive(account)
             finally:
                 passing_on.cancel()
                 if account.is_gone:
@@ -146,6 +124,34 @@ class Scheduler:
         except TimeoutError:
             _log.warning("not every run has ended in time")
 
+    # --- what a Lease tells ------------------------------------------------------------------------------------------
+
+    async def pause(self, timeout_s: float) -> bool:
+        """Start no runs any more and end those that go on; whether all have ended within `timeout_s`.
+
+        Accounts stay known, and so do new ones: `resume` goes on where this began.
+        """
+        self._pause(is_paused=True)
+        try:
+            async with asyncio.timeout(timeout_s):
+                for account in list(self._accounts.values()):
+                    await account.idle.wait()
+        except TimeoutError:
+            _log.warning("not every run has ended in time")
+            return False
+        return True
+
+    def resume(self) -> None:
+        """Serve the accounts again. Each run begins with a fresh look, so what others did meanwhile counts."""
+        self._pause(is_paused=False)
+
+    def _pause(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        for account in self._accounts.values():
+            account.pause(is_paused=is_paused)
+
+    # --- what others read --------------------------------------------------------------------------------------------
+
     @property
     def accounts(self) -> Iterator[LiveAccount]:
         """Accounts that are not being deleted, as they are now."""
@@ -155,121 +161,10 @@ class Scheduler:
         former = self._uids.get(now.ref)
         if former is not None:
             self.forget(former)  # deleted and created again while nobody looked
-        account = LiveAccount(seen=now, status=status)
+        account = LiveAccount(seen=now, status=status, is_paused=self._is_paused)
         account.know(status)
         self._accounts[now.uid] = account
         self._uids[now.ref] = now.uid
-
-    # --- one account -------------------------------------------------------------------------------------------------
-
-    async def _drive(self, account: LiveAccount) -> None:
-        failures = 0
-        while not account.is_leaving:
-            try:
-                await self._step(account)
-                failures = 0
-            except (ApiUnavailable, ApiForbidden) as error:
-                pause_s = _spread(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-                failures += 1
-                _log.warning("account could not be read", extra=_names(account) | {"why": str(error)})
-                await _pause(account, pause_s)
-
-    async def _step(self, account: LiveAccount) -> None:
-        account.changed.clear()
-        if account.unsaved is not None and asyncio.get_running_loop().time() >= account.save_at:
-            await self._keeper.save(account)
-        if account.must_look:
-            await self._look(account)
-        if account.is_leaving:
-            return
-        match self.decide(account):
-            case RunNow():
-                await self._attempts.attempt(account, self.decide)
-            case Acknowledge():
-                await self._acknowledge(account)
-            case WaitUntil(at):
-                await self._wait(account, at)
-            case WaitForChange():
-                await self._wait(account, None)
-
-    def decide(self, account: LiveAccount) -> Step:
-        """The next step by what is known now."""
-        now, status = account.seen, account.status
-        is_requested = bool(now.requested_at) and now.requested_at != status.last_handled_reconcile_at
-        if now.spec is None:
-            is_new = status.observed_generation != now.generation or is_requested
-            return RunNow(Trigger.GENERATION) if is_new else WaitForChange()
-        observed = Observed(
-            generation=now.generation,
-            suspend=now.spec.suspend,
-            interval=now.spec.interval,
-            requested_at=now.requested_at,
-            status=status,
-            created_at=now.created_at,
-        )
-        step = next_step(observed, self._clock())
-        if account.has_new_secret and not now.is_suspended and not isinstance(step, RunNow):
-            return RunNow(Trigger.SECRET)
-        return step
-
-    async def _look(self, account: LiveAccount) -> None:
-        document = await self._api.get_account(account.ref)
-        account.must_look = False
-        if document is None or document["metadata"]["uid"] != account.seen.uid:
-            account.leave(gone=True)
-            return
-        now, status = seen(document)
-        account.look_at(now)
-        if account.unsaved is None:
-            account.know(status)
-
-    async def _acknowledge(self, account: LiveAccount) -> None:
-        document = await self._api.get_account(account.ref)
-        if document is None or document["metadata"]["uid"] != account.seen.uid:
-            account.leave(gone=True)
-            return
-        now, status = seen(document)
-        account.look_at(now)
-        previous = account.unsaved or status
-        after = statuses.acknowledge(previous, generation=account.seen.generation, now=self._clock())
-        await self._keeper.keep(account, after, document)
-
-    async def _wait(self, account: LiveAccount, until: datetime | None) -> None:
-        loop = asyncio.get_running_loop()
-        limits = [_spread(LOOK_AGAIN_S)]
-        if until is not None:
-            limits.append(seconds(until - self._clock()))
-        if account.unsaved is not None:
-            limits.append(account.save_at - loop.time())
-        poll_s = _spread(SECRET_POLL_S) if waits_for_secret(account) else None
-        if poll_s is not None:
-            limits.append(poll_s)
-        timeout_s = min(limits)
-        await account.wait(timeout_s)
-        if account.changed.is_set():
-            return
-        if timeout_s == limits[0]:
-            account.must_look = True
-        elif timeout_s == poll_s:
-            await self._look_at_secret(account)
-
-    async def _look_at_secret(self, account: LiveAccount) -> None:
-        assert account.seen.spec is not None
-        known = account.secret_version
-        if known is None:
-            known = account.status.observed_secret_version or ""
-        version = await self._secrets.version(account.ref.namespace, account.seen.spec)
-        account.has_new_secret = version != known
-
-
-def waits_for_secret(account: LiveAccount) -> bool:
-    """Another Secret, not time, is what this account needs."""
-    spec = account.seen.spec
-    if spec is None or spec.suspend:
-        return False
-    reasons = {each.reason for each in account.status.conditions}
-    waits = not reasons.isdisjoint(SECRET_REASONS | {Reason.AUTHENTICATION_FAILED, Reason.EGRESS_DENIED})
-    return waits or (spec.ca_secret_name is not None and Reason.TLS_FAILED in reasons)
 
 
 async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:
@@ -277,23 +172,10 @@ async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:
     account.leave()
 
 
-async def _pause(account: LiveAccount, seconds_: float) -> None:
-    """Wait out a back-off: a change does not shorten it, the account's leaving does."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds_
-    while not account.is_leaving and loop.time() < end:
-        account.changed.clear()
-        await account.wait(end - loop.time())
-
-
 def _suspension(now: Seen) -> Notice:
     if now.is_suspended:
         return Notice(Severity.NORMAL, Reason.SUSPENDED, "No runs while spec.suspend is true; the archive is kept.")
     return Notice(Severity.NORMAL, Reason.RESUMED, "Runs go on, because spec.suspend is false again.")
-
-
-def _spread(span_s: float) -> float:
-    return span_s * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - spreads load, keeps no secret
 
 
 def _names(account: LiveAccount) -> dict[str, object]:

@@ -59,7 +59,7 @@ class Turns:
         return Turn(give_back)
 
     async def _take_name(self, account: LiveAccount) -> bool:
-        while not _is_unwanted(account):
+        while not account.is_unwanted:
             busy = self._busy.get(account.ref)
             if busy is None:
                 self._busy[account.ref] = asyncio.get_running_loop().create_future()
@@ -76,7 +76,7 @@ class Turns:
         queued_at = loop.time()
         ticket = self._slots.ticket()
         try:
-            while not ticket.done() and not _is_unwanted(account):
+            while not ticket.done() and not account.is_unwanted:
                 account.changed.clear()
                 await account.wait(None, ticket)
         except BaseException:
@@ -87,7 +87,3 @@ class Turns:
             return False
         self._waited(loop.time() - queued_at)
         return True
-
-
-def _is_unwanted(account: LiveAccount) -> bool:
-    return account.is_leaving or account.seen.is_suspended

@@ -379,3 +379,40 @@ def test_a_spec_that_cannot_be_read_is_refused_once() -> None:
         assert [100_000] == world.starts()
 
     in_world(story)
+
+
+def test_a_pause_ends_all_runs_and_begins_none_until_it_ends() -> None:
+    """What losing a Lease does: also accounts that come meanwhile wait; then everything goes on by itself."""
+
+    async def story(world: World) -> None:
+        world.fates[ALICE] = Fate(lasts_s=1000)
+        world.api.create_account(ALICE)
+        await world.passes(100)
+        assert await world.scheduler.pause(7.5)
+        world.api.create_account(BOB)
+        await world.passes(5000)
+        assert [0] == world.starts()
+        assert [] == world.starts(BOB)
+
+        world.scheduler.resume()
+        await world.passes(10)
+
+        assert world.runs[0].was_stopped
+        assert 5100 == world.starts()[1]
+        assert [5100] == world.starts(BOB)
+
+    in_world(story)
+
+
+def test_a_pause_says_when_a_run_does_not_end() -> None:
+    """A deaf run keeps its turn, and who lost the Lease hears of it in time."""
+
+    async def story(world: World) -> None:
+        world.fates[ALICE] = Fate(lasts_s=1000, is_deaf=True)
+        world.api.create_account(ALICE)
+        await world.passes(100)
+
+        assert not await world.scheduler.pause(2)
+        assert world.now < 103
+
+    in_world(story)

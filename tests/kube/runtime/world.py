@@ -11,6 +11,7 @@ from typing import Any
 
 from archivmail.kube.api import Document
 from archivmail.kube.attempt import Attempts
+from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
@@ -93,9 +94,8 @@ class World:
             clock=self.clock,
             jitter=lambda: jitter,
         )
-        self.scheduler = Scheduler(
-            api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, events=self.events, clock=self.clock
-        )
+        driver = Driver(api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, clock=self.clock)
+        self.scheduler = Scheduler(driver=driver, events=self.events)
         self._stopped: dict[str, Stopped] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.api.watch(self._watched)
