@@ -1,5 +1,6 @@
 """The catalog on PostgreSQL: what a server adds to the contract, and what it takes away."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +16,13 @@ from archivmail.archive.catalog.database import REVISION, Database, ensure_revis
 from archivmail.archive.catalog.dialects import parse_url
 from archivmail.archive.catalog.pending import commit
 from archivmail.archive.catalog.schema import TEXT_INDEX, metadata
-from archivmail.archive.catalog.server import POOL
+from archivmail.archive.catalog.server import POOL, SharedLocks
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.opening import open_archive
 from archivmail.archive.packs.local import LocalStore
 from archivmail.model.errors import ArchiveUnavailable, RunInProgress, SpecInvalid
 from archivmail.model.notices import AuditEvent
+from archivmail.model.uidset import Uid, UidSet
 from tests.archive.builders import (
     ALICE,
     BOB,
@@ -241,6 +243,74 @@ def test_locks_are_taken_again_when_their_session_broke(tmp_path: Path) -> None:
                 there.take(ALICE)
             held.close()
             there.take(ALICE).close()
+
+
+def _lose_locks(archive: Archive, catalog: PostgreSqlDatabase) -> None:
+    """The server ends the session that holds the locks, as it does when a machine does not answer; the rest stays."""
+    shared = archive._locks._shared
+    assert isinstance(shared, SharedLocks)
+    assert shared._connection is not None
+    session = shared._connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with catalog.connect() as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+
+
+def test_a_run_that_lost_its_lock_saves_nothing_more(tmp_path: Path, postgresql_catalog: PostgreSqlDatabase) -> None:
+    """Invariant 8: it was away while another took the account over. What it saved before stays, and so does what the
+    other one saves; in its own time it may take the account again."""
+    with opened(tmp_path / "here", postgresql_catalog) as here, opened(tmp_path / "there", postgresql_catalog) as there:
+        late = here.take(ALICE)
+        epoch = begin(late)
+        late.store(epoch, fetched(1, b"first"))
+        late.checkpoint()
+        late.store(epoch, fetched(2, b"second"))
+        _lose_locks(here, postgresql_catalog)
+        taker = there.take(ALICE)
+        with pytest.raises(RunInProgress, match="taken over by another run"):
+            late.checkpoint()
+        with pytest.raises(RunInProgress):
+            late.record(AuditEvent("saved", "team-a", "alice", {}))
+        with pytest.raises(RunInProgress):
+            late.start_epoch(folder(b"other"), epoch.origin, epoch.uid_validity)
+        taker.store(epoch, fetched(2, b"second"))
+        taker.checkpoint()
+        late.close()
+
+        assert [1, 2] == [row.uid for row in there.placements()]
+        assert [] == list(there.audit_entries())
+        with pytest.raises(RunInProgress):
+            here.take(ALICE)
+        taker.close()
+        here.take(ALICE).close()
+
+
+def test_a_commit_under_way_is_waited_for(tmp_path: Path, postgresql_catalog: PostgreSqlDatabase) -> None:
+    """Whoever takes the account over begins with all that the one before has saved, or that one saves nothing."""
+    with opened(tmp_path / "here", postgresql_catalog) as here, opened(tmp_path / "there", postgresql_catalog) as there:
+        late = here.take(ALICE)
+        epoch = begin(late)
+        late.store(epoch, fetched(1, b"first"))
+        pack = late._keep_pack()
+        _lose_locks(here, postgresql_catalog)
+        with ThreadPoolExecutor(1) as pool:
+            with late._database.writing() as connection:
+                taking = pool.submit(there.take, ALICE)
+                _wait_until_blocked(postgresql_catalog)
+                commit(connection, late._account, late._pending, pack)
+            taker = taking.result(timeout=30)
+
+        assert taker.archived(epoch) == UidSet.of([Uid(1)])
+        taker.close()
+
+
+def _wait_until_blocked(catalog: PostgreSqlDatabase) -> None:
+    """Until a session waits for another one's lock on a row."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    deadline = time.monotonic() + 30
+    with catalog.connect() as connection:
+        while connection.execute(waiting).fetchone() == (0,):
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.02)
 
 
 def test_both_may_save_the_same_messages(tmp_path: Path, postgresql_catalog: PostgreSqlDatabase) -> None:

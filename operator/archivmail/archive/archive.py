@@ -16,6 +16,7 @@ from archivmail.archive.catalog import accounts, passes, policies, reading, trai
 from archivmail.archive.catalog.adopting import adopt
 from archivmail.archive.catalog.damage import Verification, last_verification
 from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.fences import raise_fence, require
 from archivmail.archive.catalog.indexing import Waiting
 from archivmail.archive.catalog.proving import Expected, TrailProof, prove
 from archivmail.archive.documents import Documents
@@ -80,7 +81,7 @@ class Archive(Finder):
             return AccountWriter(
                 ref,
                 ground.account,
-                database=self._database,
+                database=ground.database,
                 store=self._store,
                 names=ground.names,
                 clock=self._clock,
@@ -236,13 +237,22 @@ class Archive(Finder):
         try:
             with self._database.writing() as connection:
                 account = accounts.ensure_account(connection, ref)
+            database = self._fenced(ref, account)
             self._store.sweep(account_prefix(ref))
-            newest = adopt(self._database, self._store, ref, account, self._clock())
+            newest = adopt(database, self._store, ref, account, self._clock())
         except BaseException:
             self._locks.release(ref)
             raise
         names = PackNames(ref, milliseconds=self._milliseconds, after=newest)
-        return Ground(ref, account, self._database, self._store, names, self._clock)
+        return Ground(ref, account, database, self._store, names, self._clock)
+
+    def _fenced(self, ref: AccountRef, account: int) -> Database:
+        """The catalog for whoever holds the account now, and no longer than that."""
+        if not self._locks.can_be_lost:
+            return self._database
+        with self._database.writing(is_durable=False) as connection:
+            token = raise_fence(connection, account)
+        return self._database.guarded(lambda connection: require(connection, ref, account, token))
 
     @contextmanager
     def _ground(self, ref: AccountRef) -> Iterator[Ground]:

@@ -48,6 +48,11 @@ class AccountLocks:
         self._mutex = threading.Lock()
         self._taken: dict[AccountRef, int] = {}
 
+    @property
+    def can_be_lost(self) -> bool:
+        """Whether a lock may go to somebody else while its holder lives: that of a server can, the kernel's cannot."""
+        return self._shared is not None
+
     def take(self, ref: AccountRef) -> None:
         """Raises RunInProgress, ArchiveUnavailable."""
         with self._mutex:

@@ -7,7 +7,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TypeVar
+from copy import copy
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
@@ -22,7 +23,7 @@ from archivmail.model.errors import ArchiveUnavailable
 CatalogUrl = URL
 """What other packages may call the URL of a catalog."""
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest Alembic revision, told here so that opening an up-to-date catalog need not load Alembic."""
 
 
@@ -46,6 +47,16 @@ class Database:
         self._unpooled = self._engine if is_file else unpooled(url)
         path = None if is_scratch or is_draft else file_of(url)
         self._share = None if path is None else Share(path)
+        self._guard: Callable[[Connection], None] | None = None
+
+    def guarded(self, guard: Callable[[Connection], None]) -> Self:
+        """The same database for somebody who may lose the right to write: `guard` begins each transaction that writes.
+
+        It raises where it refuses. To be closed by whoever closes the original.
+        """
+        same = copy(self)
+        same._guard = guard
+        return same
 
     @property
     def dialect(self) -> str:
@@ -67,6 +78,8 @@ class Database:
         with self._writer, translated(self.url):
             options = self._engine.execution_options(**{WRITES: DURABLY if is_durable else SOON})
             with options.connect() as connection, connection.begin():
+                if self._guard is not None:
+                    self._guard(connection)
                 yield connection
 
     def write(self, work: Callable[[Connection], T]) -> T:

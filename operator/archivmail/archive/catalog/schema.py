@@ -200,6 +200,12 @@ account_statuses = _table(
     Column("document", Text, nullable=False),  # JSON, the wire form of AccountStatus
 )
 
+fences = _table(
+    "fences",
+    _reference("account_id", "accounts.id", primary_key=True),
+    _words("token"),  # of whoever took the account last
+)
+
 policies = _table(
     "policies",
     _reference("account_id", "accounts.id", primary_key=True),
