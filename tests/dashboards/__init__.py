@@ -1,0 +1,1 @@
+"""The dashboards of the chart: their rules, their queries on a real Prometheus, their pictures."""
