@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds lock clean
+.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds chart lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -56,6 +56,11 @@ bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 crds: venv ## write the CRD anew from the model, and the chart's copy
 	archivmail crd > deploy/crds/archivmail.io_imapaccounts.yaml
 	hack/chart-crd.sh
+
+chart: ## write anew what is made from the chart: its README, the kustomize overlay, the snapshots of its suites
+	hack/go-tools.sh
+	hack/chart.sh
+	helm-unittest --strict --update-snapshot deploy/helm/archivmail
 
 lock: ## write the requirements locks anew
 	hack/lock.sh

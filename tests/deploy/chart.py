@@ -39,15 +39,15 @@ def helm(*args: str | Path) -> str:
     return done.stdout
 
 
-def render_text(*sets: str, values: Path | None = None, namespace: str = "mail") -> str:
-    """The manifests of a release `archive` in `namespace`; `sets` are `name=JSON`. Raises HelmError."""
+def render_text(*sets: str, values: Path | None = None, namespace: str = "mail", release: str = "archive") -> str:
+    """The manifests of a release in `namespace`; `sets` are `name=JSON`. Raises HelmError."""
     options: list[str | Path] = ["--values", values] if values else []
-    return helm("template", "archive", CHART, "-n", namespace, *options, *(f"--set-json={each}" for each in sets))
+    return helm("template", release, CHART, "-n", namespace, *options, *(f"--set-json={each}" for each in sets))
 
 
-def render(*sets: str, values: Path | None = None, namespace: str = "mail") -> list[Manifest]:
+def render(*sets: str, values: Path | None = None, namespace: str = "mail", release: str = "archive") -> list[Manifest]:
     """The same, parsed. Raises HelmError, and ValueError for a key that stands twice."""
-    text = render_text(*sets, values=values, namespace=namespace)
+    text = render_text(*sets, values=values, namespace=namespace, release=release)
     return [each for each in yaml.load_all(text, _StrictLoader) if each]
 
 

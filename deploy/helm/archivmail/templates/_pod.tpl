@@ -5,6 +5,8 @@ chart's context, `env` a list of more environment variables.
 {{- define "archivmail.podTemplate" -}}
 {{- $env := .env -}}
 {{- with .root -}}
+{{- $labels := merge (include "archivmail.selectorLabels" . | fromYaml) (dict "app.kubernetes.io/component" "operator") -}}
+{{- $spread := dict "labelSelector" (dict "matchLabels" $labels) -}}
 metadata:
   labels:
     {{- with .Values.podLabels }}
@@ -31,7 +33,13 @@ spec:
   {{- end }}
   {{- with .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
-    {{- toYaml . | nindent 4 }}
+    {{- range . }}
+    {{- if hasKey . "labelSelector" }}
+    - {{- toYaml . | nindent 6 }}
+    {{- else }}
+    - {{- merge (deepCopy .) $spread | toYaml | nindent 6 }}
+    {{- end }}
+    {{- end }}
   {{- end }}
   containers:
   - name: operator
