@@ -82,7 +82,14 @@ def test_suites_are_not_part_of_the_packaged_chart(tmp_path: Path) -> None:
 
     names = {Path(name).parts[1] for name in _run("tar", "-tzf", package).splitlines()}
 
-    assert names - {".helmignore"} == {"Chart.yaml", "README.md", "values.yaml", "values.schema.json", "templates", "files"}
+    assert names - {".helmignore"} == {
+        "Chart.yaml",
+        "README.md",
+        "values.yaml",
+        "values.schema.json",
+        "templates",
+        "files",
+    }
 
 
 def test_overlay_for_kustomize_is_what_the_chart_makes() -> None:
