@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,11 +13,15 @@ from archivmail.archive.upkeep import Plan
 from archivmail.decide import status as statuses
 from archivmail.decide.connections import DEFAULT_PER_SERVER
 from archivmail.decide.due import Trigger
+from archivmail.decide.egress import allowed
 from archivmail.decide.retrying import QUICK_RETRIES
 from archivmail.imap.connector import Connector
+from archivmail.imap.egress import Egress
+from archivmail.imap.limits import Limits
 from archivmail.imap.oauth import Tokens
 from archivmail.imap.pair import Pairing
 from archivmail.imap.permits import Permits
+from archivmail.imap.tokenendpoint import EndpointLimits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
 from archivmail.model.account import AccountRef
@@ -42,12 +46,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def connector(host_connections: int = DEFAULT_PER_SERVER) -> Connect:
+def connector(host_connections: int = DEFAULT_PER_SERVER, egress: Egress | None = None) -> Connect:
     """How the accounts of this process reach their servers: one for all of them, since they share its limits.
 
-    It also holds their access tokens, in memory only.
+    It also holds their access tokens, in memory only. `egress` says where they may connect to; None is everywhere.
     """
-    return Pairing(Connector(Permits(host_connections), Tokens(learned=lambda secret: conceal(secret.reveal()))))
+    tokens = Tokens(learned=lambda secret: conceal(secret.reveal()), limits=EndpointLimits(egress=egress))
+    return Pairing(Connector(Permits(host_connections), tokens, limits=Limits(egress=egress)))
+
+
+def egress_of_user(entries: Sequence[str]) -> Egress | None:
+    """For the command line: its user acts for themselves, so nothing is refused unless they gave a list.
+
+    Raises SpecInvalid.
+    """
+    return Egress(allowed(entries)) if entries else None
 
 
 def run_account(
@@ -115,7 +128,8 @@ def operator(settings: "Settings") -> int:
     from archivmail.observe.metrics import Metrics  # noqa: PLC0415
 
     with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
-        connect = connector(settings.host_connections)
+        egress = Egress(allowed(settings.egress_allow))
+        connect = connector(settings.host_connections, egress)
         context = OperatorContext(
             settings=settings,
             run_account=lambda job, watcher, should_stop: run_once(
@@ -132,6 +146,7 @@ def operator(settings: "Settings") -> int:
             account_deleted=lambda ref: _deleted(archive, ref),
             metrics=Metrics(),
             clock=utc_now,
+            know_cluster=egress.learn,
         )
         return run_operator(context)
 

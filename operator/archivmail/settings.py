@@ -118,9 +118,9 @@ class Settings(BaseSettings):
     egress_allow: Annotated[tuple[Annotated[str, AfterValidator(_destination)], ...], *List] = _field(
         (),
         "networks such as 10.1.0.0/16 or hosts such as *.example.org, with commas between them",
-        "Destinations to allow though the list of refused ones (loopback, link-local, the cluster's own) has them: "
-        "networks such as 10.1.0.0/16, addresses, or hosts such as *.example.org, with commas between them. "
-        "The list is not in force yet: every destination is allowed.",
+        "Destinations to allow though they are among those that the operator never connects to (loopback, link-local, "
+        "a cloud's metadata, the API server; see Security): networks such as 10.1.0.0/16, addresses, or hosts such as "
+        "*.example.org, with commas between them. A host here may have any address.",
     )
 
     @classmethod

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from archivmail import __version__
-from tests.e2e.operating import Account, condition
+from tests.e2e.operating import LOOPBACK, Account, condition
 from tests.servers.ports import release_port, reserve_port
 from tests.servers.process import ServerProcess
 
@@ -134,6 +134,7 @@ def pod(image: BuiltImage, control_plane: ControlPlane, namespace: str, tmp_path
         "HOSTNAME": "archivmail-0",
         "ARCHIVMAIL_HEALTH_PORT": str(health),  # pods have ports of their own
         "ARCHIVMAIL_METRICS_PORT": str(metrics),
+        "ARCHIVMAIL_EGRESS_ALLOW": LOOPBACK,
     }
     mounts = {archive: variables["ARCHIVMAIL_ARCHIVE"], token: SERVICE_ACCOUNT}
     command = image.command("archivmail", *container["args"], volumes=mounts, variables=variables)

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "deploy" / "crds" / "archivmail.io_imapaccounts.yaml"
 API = "/apis/archivmail.io/v1alpha1/namespaces"
 READY_S = 60.0
+LOOPBACK = "127.0.0.0/8,::1"
+"""Where the servers of the tests are, which the operator by itself connects to never."""
 
 
 class Operator:
@@ -60,6 +62,7 @@ class Operator:
             "ARCHIVMAIL_HEALTH_PORT": str(self.health_port),
             "ARCHIVMAIL_LOG_LEVEL": "debug",
             "ARCHIVMAIL_LOG_FORMAT": "json",
+            "ARCHIVMAIL_EGRESS_ALLOW": LOOPBACK,
             **self._settings,
         }
         command = [sys.executable, "-m", "archivmail", "operator"]

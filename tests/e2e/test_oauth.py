@@ -77,11 +77,12 @@ def provider() -> Iterator[Provider]:
 
 
 @contextmanager
-def operator(cluster: ControlPlane, namespace: str, folder: Path) -> Iterator[Operator]:
+def operator(cluster: ControlPlane, namespace: str, folder: Path, **settings: str) -> Iterator[Operator]:
     """With the rights of the chart and no more."""
     folder.mkdir(exist_ok=True)
     kubeconfig = cluster.service_account_kubeconfig(namespace, SERVICE_ACCOUNT, folder / "kubeconfig")
-    with Operator(kubeconfig, folder / "archive", namespace=namespace, log=folder / "operator.log") as running:
+    log = folder / "operator.log"
+    with Operator(kubeconfig, folder / "archive", namespace=namespace, log=log, **settings) as running:
         yield running
 
 
@@ -171,3 +172,17 @@ def test_a_void_refresh_token_is_stalled_until_the_secret_changes(
         body = account.wait_for_condition("Complete")
         assert not condition(body, "Stalled")
     assert ["revoked", "refresh-0"] == [each["refresh_token"] for each in provider.issuer.requests]
+
+
+def test_a_token_endpoint_on_the_operators_own_host_gets_no_secret(
+    provider: Provider, cluster: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """decision 0015: the mail server is allowed, by name, and greets; the endpoint is asked nothing."""
+    account = provider.account(cluster, namespace)
+    grant(cluster, namespace)
+    with operator(cluster, namespace, tmp_path / "operator", ARCHIVMAIL_EGRESS_ALLOW="localhost"):
+        account.apply(host="localhost", **account.oauth())
+        body = account.wait_for_condition("Stalled")
+    assert "EgressDenied" == condition(body, "Stalled")["reason"]
+    assert "spec.auth.oauth2.tokenURL" in condition(body, "Stalled")["message"]
+    assert [] == provider.issuer.requests

@@ -71,6 +71,15 @@ class _How:
     metavar="N",
     help="Connections to one mail server that may be open at once.",
 )
+@click.option(
+    "--egress-allow",
+    envvar="ARCHIVMAIL_EGRESS_ALLOW",
+    default="",
+    show_envvar=True,
+    metavar="LIST",
+    help="Refuse what the operator refuses to connect to (loopback, metadata, ...) but for these networks and hosts,"
+    " with commas between them. For manifests of others; without it nothing is refused.",
+)
 @json_option
 @archive_options
 def command(
@@ -80,6 +89,7 @@ def command(
     account: str | None,
     wait: bool,
     host_connections: int,
+    egress_allow: str,
     as_json: bool,
     archive_url: str,
     catalog_url: str | None,
@@ -89,6 +99,7 @@ def command(
     Reads ImapAccounts and the Secrets they name (data or stringData), as kubectl would apply them. Ctrl-C stops at the
     next message and keeps what is archived; the next run goes on from there.
     """
+    egress = app.egress_of_user([each.strip() for each in egress_allow.split(",") if each.strip()])
     manifests = read_manifests([(name, _text(name)) for name in files])
     for passed_over in manifests.notes:
         note(passed_over)
@@ -96,7 +107,7 @@ def command(
     if not resources:
         return Exit.COMPLETE
     with open_archive(archive_url, catalog_url, create=True) as archive, stop_on_signals() as should_stop:
-        connect = app.connector(host_connections)
+        connect = app.connector(host_connections, egress)
         how = _How(connect=connect, wait=wait, as_json=as_json, should_stop=should_stop)
         code = max(_sync(archive, manifests, resource, how) for resource in resources)
         _keep_up(archive, [resource.ref for resource in resources], should_stop)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from archivmail.imap.faults import broken
 from archivmail.imap.limits import Limits
-from archivmail.model.errors import Aborted, ConnectionLost
+from archivmail.model.errors import Aborted, ConnectionLost, NeedsUser
 
 STOPPED = "the run was told to stop; what it archived is kept"
 _KEEPALIVE_IDLE_S = 60
@@ -24,13 +24,16 @@ Address = tuple[int, int, int, tuple[object, ...]]
 def dial(
     host: str, port: int, *, limits: Limits, should_stop: Callable[[], bool], setting: str = "spec.host and spec.port"
 ) -> socket.socket:
-    """A connected socket. Raises ConnectionLost and Aborted. `setting` says where a person looks for a wrong address.
+    """A connected socket. Raises ConnectionLost, Aborted and, where `limits.egress` refuses all addresses, NeedsUser.
 
     All addresses of the host share the limit; each gets an equal part of what is left, so that a dead first one does
-    not eat it all.
+    not eat it all. `setting` says where a person looks for a wrong address.
     """
     deadline = time.monotonic() + limits.connect_s
-    addresses = _resolve(host, port, deadline, limits, should_stop, setting=setting)
+    if limits.egress is not None:
+        limits.egress.check_name(host, setting)
+    found = _resolve(host, port, deadline, limits, should_stop, setting=setting)
+    addresses = _admitted(host, found, limits, setting=setting)
     failure: OSError | None = None
     for index, address in enumerate(addresses):
         left = deadline - time.monotonic()
@@ -67,6 +70,24 @@ def _resolve(
     if failures:
         raise ConnectionLost(f"the host name {host} cannot be resolved; check {setting} and the DNS") from failures[0]
     return found
+
+
+def _admitted(host: str, found: list[Address], limits: Limits, *, setting: str) -> list[Address]:
+    """Those that may be connected to. Raises NeedsUser when there were some, and none may be."""
+    if limits.egress is None:
+        return found
+    admitted: list[Address] = []
+    refusal: NeedsUser | None = None
+    for address in found:
+        try:
+            limits.egress.check_address(host, str(address[3][0]), setting)
+        except NeedsUser as error:
+            refusal = error
+        else:
+            admitted.append(address)
+    if refusal is not None and not admitted:
+        raise refusal
+    return admitted
 
 
 def _connect(address: Address, deadline: float, limits: Limits, should_stop: Callable[[], bool]) -> socket.socket:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from archivmail.imap.egress import Egress
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on waiting, on what a server may send, and on memory."""
+    """Bounds on waiting, on what a server may send, on memory, and on where to connect."""
 
     connect_s: float = 30.0
     """For all addresses of the host together, name look-up included; and again for the TLS handshake."""
@@ -50,5 +52,7 @@ class Limits:
     """Wherever it is offered, even on loopback; for tests."""
     pair_always: bool = False
     """A second connection even for a near server and few batches; for tests."""
+    egress: Egress | None = None
+    """Where connections may go; None is everywhere."""
     spool_folder: str | None = None
     """Where large messages are spooled; None is the system's temporary folder."""

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from archivmail import __version__
 from archivmail.imap import tls
 from archivmail.imap.dialing import dial
+from archivmail.imap.egress import Egress
 from archivmail.imap.limits import Limits
 from archivmail.imap.stream import Stream
 from archivmail.model.account import Endpoint, TlsMode
@@ -40,6 +41,8 @@ class EndpointLimits:
     slice_s: float = 0.25
     answer_bytes: int = 256 * 1024
     """Head and body; the tokens of Microsoft have some 3 KiB."""
+    egress: Egress | None = None
+    """Where requests may go; None is everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ class Reply:
 
 
 def post(url: str, form: str, *, ca_pem: str | None, should_stop: Callable[[], bool], limits: EndpointLimits) -> Reply:
-    """Send a form. Raises SpecInvalid, TlsRefused, ConnectionLost, ServerViolation and Aborted."""
+    """Send a form. Raises SpecInvalid, TlsRefused, ConnectionLost, ServerViolation, Aborted and, by `limits.egress`,
+    NeedsUser. A redirect is an answer like any other: nothing is sent where it points.
+    """
     address = parsed(url)
     host = address.hostname or ""
     is_encrypted = address.scheme == "https"
@@ -121,7 +126,9 @@ def _target(address: SplitResult) -> str:
 
 
 def _exchange(endpoint: Endpoint, target: str, form: str, is_over: Callable[[], bool], limits: EndpointLimits) -> Reply:
-    within = Limits(connect_s=limits.connect_s, read_s=limits.read_s, slice_s=limits.slice_s, receive_bytes=1)
+    within = Limits(
+        connect_s=limits.connect_s, read_s=limits.read_s, slice_s=limits.slice_s, receive_bytes=1, egress=limits.egress
+    )
     sock = dial(endpoint.host, endpoint.port, limits=within, should_stop=is_over, setting=SETTING)
     stream = Stream(sock, within, is_over)
     try:

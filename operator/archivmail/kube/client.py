@@ -89,6 +89,10 @@ class KubeClient:
     async def create_event(self, namespace: str, event: Document) -> None:
         await self._request("create", "events", "POST", f"/api/v1/namespaces/{namespace}/events", body=event)
 
+    async def read(self, verb: str, resource: str, path: str) -> Document:
+        """Any other document of the API server. `verb` and `resource` are the words of RBAC."""
+        return await self._request(verb, resource, "GET", path)
+
     async def _request(
         self,
         verb: str,

@@ -1,6 +1,6 @@
 """What the operator is given by the composition root."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -55,5 +55,7 @@ class OperatorContext:
     """Its resource is gone, so nothing says any more that its mail may be removed."""
     metrics: Metrics
     clock: Clock
+    know_cluster: Callable[[Iterable[str]], None] = lambda _: None
+    """Hears the addresses that no account may be connected to, before the first run and every few minutes."""
     listen_host: str = ""
     """Address of the HTTP servers; empty means all."""

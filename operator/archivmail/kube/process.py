@@ -20,6 +20,7 @@ from archivmail.kube import handlers
 from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.client import KubeClient
+from archivmail.kube.clusteraddresses import AGAIN_S, cluster_addresses
 from archivmail.kube.connection import load_configuration
 from archivmail.kube.context import OperatorContext
 from archivmail.kube.driver import Driver
@@ -71,10 +72,13 @@ class _Operator:
 
     async def run(self) -> int:
         self._listen_to_signals()
-        client = KubeClient(await load_configuration(), self._context.metrics.kube_request)
+        configuration = await load_configuration()
+        client = KubeClient(configuration, self._context.metrics.kube_request)
         try:
             with self._http_servers():
-                return await self._serve(client)
+                self._context.know_cluster(await cluster_addresses(client, configuration.host))
+                async with _background(self._know_cluster(client, configuration.host)):
+                    return await self._serve(client)
         finally:
             await client.close()
 
@@ -171,6 +175,11 @@ class _Operator:
         while True:
             self._health.beat()
             await asyncio.sleep(BEAT_S)
+
+    async def _know_cluster(self, client: KubeClient, server: str) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_S)
+            self._context.know_cluster(await cluster_addresses(client, server))
 
     @contextlib.contextmanager
     def _http_servers(self) -> Iterator[None]:
