@@ -35,7 +35,7 @@ CountRequest = Callable[[str, str, str], None]
 
 
 class KubeClient:
-    """Satisfies KubeApi. To be used in one event loop and closed there."""
+    """Satisfies KubeApi and leases.LeaseApi. To be used in one event loop and closed there."""
 
     def __init__(
         self, configuration: Configuration, count: CountRequest, *, timeout_s: float = REQUEST_TIMEOUT_S
@@ -93,6 +93,19 @@ class KubeClient:
         """Any other document of the API server. `verb` and `resource` are the words of RBAC."""
         return await self._request(verb, resource, "GET", path)
 
+    async def get_lease(self, namespace: str, name: str) -> Document | None:
+        try:
+            return await self._request("get", "leases", "GET", f"{_leases_path(namespace)}/{name}")
+        except ApiNotFound:
+            return None
+
+    async def create_lease(self, namespace: str, lease: Document) -> Document:
+        return await self._request("create", "leases", "POST", _leases_path(namespace), body=lease)
+
+    async def replace_lease(self, namespace: str, lease: Document) -> Document:
+        path = f"{_leases_path(namespace)}/{lease['metadata']['name']}"
+        return await self._request("update", "leases", "PUT", path, body=lease)
+
     async def _request(
         self,
         verb: str,
@@ -142,6 +155,10 @@ def _collection_path(namespace: str | None) -> str:
 
 def _secret_path(namespace: str, name: str) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets/{name}"
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
 def _secret(found: Document) -> SecretDocument:
