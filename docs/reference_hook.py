@@ -115,13 +115,32 @@ def metrics_page() -> str:
         labels = sorted({name for sample in family.samples for name in sample.labels} - {"le"})
         name = family.name + ("_total" if family.type == "counter" else "")
         lines.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {_cell(family.documentation)} |")
-    return "\n".join(lines) + "\n"
+    lines += ["", "## Values of labels", "", *_label_values(), ""]
+    return "\n".join(lines)
+
+
+def _label_values() -> Iterable[str]:
+    from archivmail.model.outcome import Result
+    from archivmail.observe.labels import REASONS, STAGES
+
+    yield "From closed sets, apart from `namespace` and `name` of an ImapAccount. Never a folder, an address or a host."
+    yield ""
+    yield f"- `result`: {_words(map(str, Result))}"
+    yield f"- `stage`: {_words(sorted(STAGES))}"
+    yield f"- `reason`, the word that stands in conditions and Events too: {_words(sorted(REASONS))}"
+    yield "- `state`: `server`, `archived`, `pending`, `quarantined`"
+    yield "- `verb`, `resource`: the words of RBAC; `code`: the HTTP status, or `error` when there was no answer"
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in values)
 
 
 def _families() -> Iterable[Metric]:
     from archivmail.model.account import AccountRef
     from archivmail.model.outcome import MessageCounts
-    from archivmail.observe.metrics import AccountSeries, Metrics
+    from archivmail.observe.accounts import AccountSeries
+    from archivmail.observe.metrics import Metrics
 
     now = datetime.now(UTC)
     account = AccountSeries(AccountRef("ns", "name"), True, True, False, now, 600, 0, now, now, MessageCounts())

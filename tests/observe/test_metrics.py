@@ -12,7 +12,8 @@ from archivmail.model.account import AccountRef
 from archivmail.model.message import ContentId, Stored
 from archivmail.model.outcome import AccountOutcome, Failure, MessageCounts, Result
 from archivmail.model.reasons import Reason
-from archivmail.observe.metrics import AccountSeries, Metrics
+from archivmail.observe.accounts import AccountSeries
+from archivmail.observe.metrics import Metrics
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 ALICE = AccountSeries(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from archivmail.kube.live import LiveAccount
 from archivmail.model.status import AccountStatus, ConditionStatus, ConditionType
-from archivmail.observe.metrics import AccountSeries
+from archivmail.observe.accounts import AccountSeries
 
 
 def series(accounts: Iterable[LiveAccount]) -> list[AccountSeries]:

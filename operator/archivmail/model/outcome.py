@@ -27,7 +27,7 @@ class Failure:
     retry_after: timedelta | None = None
     needs_user: bool = False
     stage: str = ""
-    """Where it happened: secret, connect, login, list, examine, search, fetch, archive."""
+    """Where it happened: spec, secret, login (with connecting), list, status, fetch, folder, archive."""
 
 
 @dataclass(frozen=True, slots=True)

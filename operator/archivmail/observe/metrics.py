@@ -4,65 +4,23 @@ Labels come from closed sets: namespace, name, reason, stage, result; never a fo
 of accounts are made anew at each scrape from what is alive: a deleted account leaves none, a restart loses none.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from archivmail import __version__
-from archivmail.model.account import AccountRef, Rotation
+from archivmail.model.account import Rotation
 from archivmail.model.message import Stored
-from archivmail.model.outcome import AccountOutcome, MessageCounts, Progress, Result
+from archivmail.model.outcome import AccountOutcome, Progress, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.uidset import UidValidity
+from archivmail.observe import labels
+from archivmail.observe.accounts import PREFIX, AccountCollector, Accounts
 
-NAMESPACE = "archivmail"
-OTHER = "other"
-STAGES = frozenset(
-    {"spec", "secret", "connect", "login", "list", "status", "examine", "search", "fetch", "folder", "archive", OTHER}
-)
-REASONS = frozenset(str(each) for each in Reason) | {OTHER}
 SYNC_BUCKETS_S = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 WAIT_BUCKETS_S = (0.01, 0.1, 1, 10, 60, 300, 900, 3600)
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-SYNC_ENDS = (
-    (Result.SUCCEEDED, Reason.SUCCEEDED),
-    (Result.PARTIAL, Reason.PARTIAL_FAILURE),
-    (Result.INTERRUPTED, Reason.INTERRUPTED),
-    (Result.INTERRUPTED, Reason.TIMED_OUT),
-    (Result.FAILED, Reason.AUTHENTICATION_FAILED),
-    (Result.FAILED, Reason.CONNECTION_FAILED),
-    (Result.FAILED, Reason.SERVER_BUSY),
-    (Result.FAILED, Reason.TLS_FAILED),
-    (Result.FAILED, Reason.ARCHIVE_UNAVAILABLE),
-    (Result.FAILED, Reason.INTERNAL_ERROR),
-)
-"""Series that stand at 0 from the start, so that the first of its kind is an increase that an alert can see."""
-
-LABELS = ("namespace", "name")
-
-
-@dataclass(frozen=True, slots=True)
-class AccountSeries:
-    """What is shown of one account. Times are None before there is one."""
-
-    ref: AccountRef
-    is_ready: bool
-    is_complete: bool
-    is_suspended: bool
-    created_at: datetime
-    expected_interval_s: float
-    consecutive_failures: int
-    last_success: datetime | None = None
-    last_attempt: datetime | None = None
-    messages: MessageCounts | None = None
-
-
-Accounts = Callable[[], Iterable[AccountSeries]]
 
 
 class Metrics:
@@ -71,12 +29,11 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
-        self._accounts = _AccountCollector()
+        self._accounts = AccountCollector()
         self.registry.register(self._accounts)
         self._make_counters()
         self._make_gauges()
-        for result, reason in SYNC_ENDS:
-            self._syncs.labels(str(result), str(reason))
+        self._start_at_zero()
 
     # --- where the values come from ----------------------------------------------------------------------------------
 
@@ -108,7 +65,7 @@ class Metrics:
 
     def kube_request(self, verb: str, resource: str, code: str) -> None:
         """One request to the API server; code "error" when there was no answer."""
-        self._kube.labels(verb, resource, code).inc()
+        self._kube.labels(*labels.kube_request(verb, resource, code)).inc()
 
     # --- sync.ports.Watcher ------------------------------------------------------------------------------------------
 
@@ -126,8 +83,7 @@ class Metrics:
         self._resets.inc()
 
     def imap_failed(self, stage: str, reason: str) -> None:
-        known_stage = stage if stage in STAGES else OTHER
-        self._imap_errors.labels(known_stage, str(reason) if str(reason) in REASONS else OTHER).inc()
+        self._imap_errors.labels(*labels.imap_error(stage, reason)).inc()
 
     def archive_written(self, seconds: float, octets: int) -> None:
         self._archive_write.observe(seconds)
@@ -178,109 +134,22 @@ class Metrics:
         self._slots = gauge("sync_slots", "Runs that may go on at once.")
         self._backlog = gauge("index_backlog_messages", "Archived messages that the text index does not hold yet.")
 
+    def _start_at_zero(self) -> None:
+        for end in labels.sync_ends():
+            self._syncs.labels(*end)
+        for error in labels.imap_errors():
+            self._imap_errors.labels(*error)
+        for request in labels.kube_requests():
+            self._kube.labels(*request)
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+        return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+        return Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, namespace=NAMESPACE, registry=self.registry, buckets=buckets)
-
-
-class _AccountCollector(Collector):
-    """Makes the series of the accounts that are alive at the scrape, and those of the last verification."""
-
-    def __init__(self) -> None:
-        self.accounts: Accounts = tuple
-        self.verified: tuple[datetime, int] | None = None
-
-    def collect(self) -> Iterator[Metric]:
-        listed = list(self.accounts())
-        yield _family("account_ready", "1 while the condition Ready is True.", listed, lambda each: each.is_ready)
-        yield _family(
-            "account_complete", "1 while the condition Complete is True.", listed, lambda each: each.is_complete
-        )
-        yield _family("account_suspended", "1 while spec.suspend is true.", listed, lambda each: each.is_suspended)
-        yield _family(
-            "account_last_success_timestamp_seconds",
-            "End of the last run that succeeded; absent before the first.",
-            listed,
-            lambda each: _timestamp(each.last_success),
-        )
-        yield _family(
-            "account_last_attempt_timestamp_seconds",
-            "Start of the last run; absent before the first.",
-            listed,
-            lambda each: _timestamp(each.last_attempt),
-        )
-        yield _family(
-            "account_created_timestamp_seconds",
-            "Creation of the ImapAccount.",
-            listed,
-            lambda each: _timestamp(each.created_at),
-        )
-        yield _family(
-            "account_expected_interval_seconds",
-            "spec.interval; 0 for an account that runs only on request.",
-            listed,
-            lambda each: each.expected_interval_s,
-        )
-        yield _family(
-            "account_consecutive_failures",
-            "Runs that failed since the last one that did not.",
-            listed,
-            lambda each: each.consecutive_failures,
-        )
-        yield _messages(listed)
-        yield from _verification(self.verified)
-
-
-def _family(
-    name: str, text: str, listed: list[AccountSeries], value: Callable[[AccountSeries], float | None]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=LABELS)
-    for each in listed:
-        number = value(each)
-        if number is not None:
-            family.add_metric((each.ref.namespace, each.ref.name), float(number))
-    return family
-
-
-def _messages(listed: list[AccountSeries]) -> GaugeMetricFamily:
-    text = "Messages as of the last pass: server = archived + pending + quarantined."
-    family = GaugeMetricFamily(f"{NAMESPACE}_account_messages", text, labels=(*LABELS, "state"))
-    for each in listed:
-        counts = each.messages
-        if counts is None:
-            continue
-        states = {
-            "server": counts.server,
-            "archived": counts.archived,
-            "pending": counts.pending,
-            "quarantined": counts.quarantined,
-        }
-        for state, number in states.items():
-            family.add_metric((each.ref.namespace, each.ref.name, state), number)
-    return family
-
-
-def _verification(verified: tuple[datetime, int] | None) -> Iterator[GaugeMetricFamily]:
-    last = GaugeMetricFamily(
-        f"{NAMESPACE}_verify_last_timestamp_seconds", "End of the last verification; absent before the first."
-    )
-    damaged = GaugeMetricFamily(
-        f"{NAMESPACE}_verify_damaged_messages", "Messages that the last verification found damaged or missing."
-    )
-    if verified is not None:
-        last.add_metric((), verified[0].timestamp())
-        damaged.add_metric((), verified[1])
-    yield last
-    yield damaged
-
-
-def _timestamp(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
+        return Histogram(name, text, namespace=PREFIX, registry=self.registry, buckets=buckets)
 
 
 def _reason_of(outcome: AccountOutcome) -> str:
