@@ -19,9 +19,9 @@ PACKAGES=(
   "curl /usr/bin/curl"
   "shellcheck /usr/bin/shellcheck"         # lints these scripts
 )
-# Unpacked: the package is too large to install for the one program that is needed.
-PROMTOOL_PACKAGE=prometheus
-PROMTOOL=./usr/bin/promtool
+# Unpacked: its package would start a service, and brings more than these programs.
+UNPACKED_PACKAGE=prometheus
+UNPACKED=(promtool prometheus)
 
 missing=()
 for entry in "${PACKAGES[@]}"; do
@@ -30,15 +30,17 @@ for entry in "${PACKAGES[@]}"; do
   [[ -x "$found" ]] || missing+=("$package")
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-promtool=present
-[[ -x "$BIN/promtool" ]] || command -v promtool >/dev/null || promtool=missing
+unpack=()
+for program in "${UNPACKED[@]}"; do
+  [[ -x "$BIN/$program" ]] || command -v "$program" >/dev/null || unpack+=("$program")
+done
 
-if [[ ${#missing[@]} -eq 0 && $promtool == present ]]; then
+if [[ ${#missing[@]} -eq 0 && ${#unpack[@]} -eq 0 ]]; then
   say "all packages are there"
   exit 0
 fi
 command -v apt-get >/dev/null ||
-  fail "this is not Debian: install ${missing[*]} ${promtool/missing/promtool} by your system's own means, then run make tools"
+  fail "this is not Debian: install ${missing[*]} ${unpack[*]} by your system's own means, then run make tools"
 if [[ $EUID -ne 0 ]]; then
   [[ ${#missing[@]} -eq 0 ]] ||
     fail "packages are missing: run 'sudo apt-get install --no-install-recommends ${missing[*]}', then make tools"
@@ -70,12 +72,12 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   fi
 fi
 
-if [[ $promtool == missing ]]; then
-  say "unpacking promtool"
+if [[ ${#unpack[@]} -gt 0 ]]; then
+  say "unpacking ${unpack[*]}"
   scratch="$(mktemp -d "$CACHE/unpack.XXXXXX")"
-  (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$PROMTOOL_PACKAGE" >/dev/null)
-  dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -xf - -C "$scratch" "$PROMTOOL"
-  mv "$scratch/$PROMTOOL" "$BIN/promtool"
+  (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root "$UNPACKED_PACKAGE" >/dev/null)
+  dpkg-deb --fsys-tarfile "$scratch"/*.deb | tar -xf - -C "$scratch" "${unpack[@]/#/./usr/bin/}"
+  mv "${unpack[@]/#/$scratch/usr/bin/}" "$BIN/"
   rm -rf "$scratch"
 fi
 say "packages are installed"
