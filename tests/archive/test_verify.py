@@ -97,6 +97,7 @@ def test_a_damaged_message_is_named_where_it_was_seen(archive: Archive, tmp_path
     assert (report.missing, report.orphans) == ((), ())
 
 
+@pytest.mark.slow
 def test_every_flipped_octet_of_a_pack_is_found(tmp_path: Path) -> None:
     """Each in turn, the seek table among them: never clean, never another error, and never given out as good."""
     bodies = {1: b"one", 2: b"two" * 30}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from archivmail.archive.opening import open_archive
 from tests.archive.builders import ALICE, NoFsync
 from tests.archive.keeping.mailboxes import YEAR, days_ago, files_with, run, runs
@@ -22,6 +24,7 @@ def _filled(folder: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_the_commands_on_retention_and_erasure_take_the_octets_out(tmp_path: Path) -> None:
     """And the trail is proven at the end."""
     directory = _filled(tmp_path)
@@ -35,6 +38,7 @@ def test_the_commands_on_retention_and_erasure_take_the_octets_out(tmp_path: Pat
     assert "why=erased" in printed or "message_removed" in printed
 
 
+@pytest.mark.slow
 def test_the_commands_on_upkeep_merge_packs(tmp_path: Path) -> None:
     """And show the figures."""
     directory = _filled(tmp_path)

@@ -275,6 +275,7 @@ def cuts() -> Iterator[int]:
     yield from range(500, 4200, 148)
 
 
+@pytest.mark.slow
 def test_a_cut_anywhere_between_batches_loses_nothing(tmp_path: Path) -> None:
     """traps 42, 48, 86: what was on the way is asked for again, and nothing stands twice."""
     for number, cut in enumerate(cuts()):

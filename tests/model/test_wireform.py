@@ -119,6 +119,7 @@ def test_garbage_is_read_as_a_status_that_can_be_written(document):
     assert from_wire(to_wire(status)) == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["messages", "folderSummary", "folders", "conditions"])
 @given(data=st.data())
 def test_garbage_inside_a_part_is_left_out(part, data):

@@ -66,6 +66,7 @@ def test_no_answer_of_one_command_reaches_the_next(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_a_status_stays_small(tmp_path: Path) -> None:
     """trap 105: 400 folders with long names and gaps between all UIDs: numbers only, and never all of them."""
     folders = {b"x" * 200 + b"%d" % number: Folder(sample(1, first_uid=7).messages) for number in range(400)}

@@ -243,6 +243,7 @@ def test_a_hold_set_after_such_a_crash_keeps_the_message(tmp_path: Path) -> None
         assert len(pack_files(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_many_messages_go_in_batches(tmp_path: Path) -> None:
     """More than one transaction's worth."""
     with archive_in(tmp_path) as archive:

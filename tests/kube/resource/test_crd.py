@@ -80,6 +80,7 @@ def test_numbers_of_imap_have_the_range_of_imap():
         }
 
 
+@pytest.mark.slow
 @given(statuses())
 def test_every_status_fits_the_schema(status):
     """What model/wireform writes has no field that the API server would prune, and no value it would refuse."""
