@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 READY_S = 60.0
 KUBECTL_TIMEOUT_S = 60.0
 TOKEN_LIFETIME = "4h"
+# What ServiceAccounts ask for, and what the authorizer said; nothing of anybody else.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
 READY_CODES_TO_WAIT_OUT = {401, 403, 500}  # while the hooks that make the first roles still run
 
 
@@ -170,6 +177,13 @@ class ControlPlane:
         extra = ("-n", namespace) if namespace else ()
         return self.kubectl("apply", "-f", "-", *extra, stdin=manifest).stdout
 
+    def requests_of(self, namespace: str, service_account: str) -> list[dict[str, Any]]:
+        """Audit events of all requests that this ServiceAccount made and that have ended, oldest first."""
+        user = f"system:serviceaccount:{namespace}:{service_account}"
+        with (self.folder / "audit.log").open() as log:
+            events = [json.loads(line) for line in log if user in line and line.endswith("\n")]
+        return [each for each in events if each["user"]["username"] == user]
+
     def create_namespace(self, prefix: str = "test") -> str:
         """A namespace of a new name; it cannot be deleted, because nothing here finalizes it."""
         name = f"{prefix}-{secrets.token_hex(4)}"
@@ -182,6 +196,7 @@ class ControlPlane:
             "tls.crt": certificate,
             "tls.key": key,
             "service-account.key": private_pem(ec.generate_private_key(ec.SECP256R1())),
+            "audit-policy.json": json.dumps(AUDIT_POLICY),  # JSON is YAML
             "tokens.csv": f'{self.token},admin,admin,"system:masters"\n',
         }
         for name, text in files.items():
@@ -230,6 +245,8 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none",
             "--shutdown-delay-duration=0s",
+            f"--audit-policy-file={folder / 'audit-policy.json'}",
+            f"--audit-log-path={folder / 'audit.log'}",
         ]
 
     def _kubeconfig(self, token: str, namespace: str) -> dict[str, object]:
