@@ -129,6 +129,7 @@ def _label_values() -> Iterable[str]:
     yield f"- `stage`: {_words(sorted(STAGES))}"
     yield f"- `reason`, the word that stands in conditions and Events too: {_words(sorted(REASONS))}"
     yield "- `state`: `server`, `archived`, `pending`, `quarantined`"
+    yield "- `shard`: the number of a replica, from 0 to `ARCHIVMAIL_SHARDS` - 1"
     yield "- `verb`, `resource`: the words of RBAC; `code`: the HTTP status, or `error` when there was no answer"
 
 
@@ -147,6 +148,7 @@ def _families() -> Iterable[Metric]:
     metrics = Metrics()
     metrics.show_accounts(lambda: [account])
     metrics.verified(now, 0)
+    metrics.lease_held(0, is_held=True)
     metrics.imap_failed("login", "ConnectionFailed")
     metrics.kube_request("get", "imapaccounts", "200")
     return metrics.registry.collect()

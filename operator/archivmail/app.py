@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from archivmail.archive.archive import Archive
-from archivmail.archive.opening import open_archive
+from archivmail.archive.opening import open_archive, require_shared
 from archivmail.archive.upkeep import Plan
 from archivmail.decide import status as statuses
 from archivmail.decide.connections import DEFAULT_PER_SERVER
@@ -127,6 +127,8 @@ def operator(settings: "Settings") -> int:
     from archivmail.kube.process import run_operator  # noqa: PLC0415
     from archivmail.observe.metrics import Metrics  # noqa: PLC0415
 
+    if settings.shards > 1:
+        require_shared(settings.archive, settings.catalog_url)
     with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
         egress = Egress(allowed(settings.egress_allow))
         connect = connector(settings.host_connections, egress)

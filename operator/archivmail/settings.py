@@ -16,9 +16,11 @@ from archivmail.model.errors import SpecInvalid
 PREFIX: Final = "ARCHIVMAIL_"
 MAX_SLOTS: Final = 256  # runs at once; an arbitrary size, beyond what one archive's disk or one catalog keeps up with
 MAX_SHARDS: Final = 1000
+LEASE_SECONDS: Final = (3, 15, 300)  # least, default and most; client-go's default is 15, too
 HOST_CONNECTIONS: Final = (10, 1000)  # default and most; as in decide.connections, which this module does not import
 
 NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+LEASE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,198}[a-z0-9])?", re.ASCII)
 HOST_PATTERN: Final = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", re.ASCII)
 # What Kubernetes puts into the environment for a Service, such as ARCHIVMAIL_METRICS_PORT for `archivmail-metrics`.
 SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://")
@@ -36,6 +38,16 @@ def _lower(value: object) -> object:
 def _namespace(text: str) -> str:
     if NAMESPACE.fullmatch(text) is None:
         raise ValueError("not the name of a namespace")
+    return text
+
+
+def _namespace_or_none(text: str) -> str:
+    return _namespace(text) if text else text
+
+
+def _lease_name(text: str) -> str:
+    if LEASE_NAME.fullmatch(text) is None:
+        raise ValueError("not the name of an object")
     return text
 
 
@@ -108,12 +120,37 @@ class Settings(BaseSettings):
     shard: int = _field(
         0,
         "a whole number from 0 on",
-        "Number of this process among ARCHIVMAIL_SHARDS, from 0 on. Each account belongs to one of them.",
+        "Number of this process among ARCHIVMAIL_SHARDS, from 0 on. Each account belongs to one of them. In a "
+        "StatefulSet it is the ordinal of the pod.",
         ge=0,
         lt=MAX_SHARDS,
     )
     shards: int = _field(
-        1, f"a whole number from 1 to {MAX_SHARDS}", "Processes that share the accounts.", ge=1, le=MAX_SHARDS
+        1,
+        f"a whole number from 1 to {MAX_SHARDS}",
+        "Processes that share the accounts. More than 1 needs a catalog on PostgreSQL and an archive in an object "
+        "store, and ARCHIVMAIL_SHARD in each of them.",
+        ge=1,
+        le=MAX_SHARDS,
+    )
+    lease_name: Annotated[str, AfterValidator(_lease_name)] = _field(
+        "archivmail",
+        "a name of at most 200 small letters, digits, dots and dashes",
+        "With several shards: process N holds the Lease NAME-shard-N. Two installations in one namespace need two "
+        "names.",
+    )
+    lease_namespace: Annotated[str, AfterValidator(_namespace_or_none)] = _field(
+        "",
+        "the name of a namespace",
+        "With several shards: the namespace of their Leases. Empty: that of the pod.",
+    )
+    lease_seconds: int = _field(
+        LEASE_SECONDS[1],
+        f"a whole number from {LEASE_SECONDS[0]} to {LEASE_SECONDS[2]}",
+        "With several shards: seconds that a Lease lasts. Runs end when it was not renewed for two thirds of that, and "
+        "a replica that died is replaced after all of it.",
+        ge=LEASE_SECONDS[0],
+        le=LEASE_SECONDS[2],
     )
     egress_allow: Annotated[tuple[Annotated[str, AfterValidator(_destination)], ...], *List] = _field(
         (),
@@ -139,6 +176,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        if self.shards > 1 and "shard" not in self.model_fields_set:
+            raise PydanticCustomError(
+                "together",
+                "ARCHIVMAIL_SHARDS is more than 1, so set ARCHIVMAIL_SHARD, too: from 0 on, another one in each",
+            )
         if self.shard >= self.shards:
             raise PydanticCustomError(
                 "together",

@@ -52,6 +52,7 @@ DOCUMENTED = {
     "uidvalidity_resets_total": set(),
     "imap_errors_total": {"stage", "reason"},
     "index_backlog_messages": set(),
+    "lease_held": {"shard"},
     "archive_write_seconds": set(),
     "verify_last_timestamp_seconds": set(),
     "verify_damaged_messages": set(),
@@ -79,6 +80,7 @@ def test_the_series_are_those_of_the_design_and_no_others(metrics: Metrics) -> N
     metrics.imap_failed("connect", Reason.CONNECTION_FAILED)
     metrics.kube_request("get", "secrets", "200")
     metrics.verified(NOW, 0)
+    metrics.lease_held(2, is_held=True)
 
     families = list(text_string_to_metric_families(metrics.exposition()[0].decode()))
     found = {}

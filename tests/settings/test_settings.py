@@ -26,6 +26,9 @@ def test_an_empty_environment_gives_the_defaults():
         "log_level": "info",
         "shard": 0,
         "shards": 1,
+        "lease_name": "archivmail",
+        "lease_namespace": "",
+        "lease_seconds": 15,
         "egress_allow": (),
     }
 
@@ -44,7 +47,9 @@ def test_an_empty_environment_gives_the_defaults():
         ),
         pytest.param("ARCHIVMAIL_LOG_FORMAT", "JSON", "log_format", "json", id="log-format"),
         pytest.param("ARCHIVMAIL_LOG_LEVEL", "Debug", "log_level", "debug", id="log-level"),
-        pytest.param("ARCHIVMAIL_SHARDS", "3", "shards", 3, id="shards"),
+        pytest.param("ARCHIVMAIL_LEASE_NAME", "mail.2-archive", "lease_name", "mail.2-archive", id="lease-name"),
+        pytest.param("ARCHIVMAIL_LEASE_NAMESPACE", "mail", "lease_namespace", "mail", id="lease-namespace"),
+        pytest.param("ARCHIVMAIL_LEASE_SECONDS", "60", "lease_seconds", 60, id="lease-seconds"),
         pytest.param(
             "ARCHIVMAIL_EGRESS_ALLOW",
             "10.1.0.0/16,fd00::/8,192.0.2.1,*.example.org,mail",
@@ -103,6 +108,21 @@ def test_a_shard_is_set_with_its_number(monkeypatch):
             "1",
             "ARCHIVMAIL_SHARD must be less than ARCHIVMAIL_SHARDS; the first of two processes has 0, the second 1",
             id="shard-beyond",
+        ),
+        pytest.param(
+            "SHARDS",
+            "3",
+            "ARCHIVMAIL_SHARDS is more than 1, so set ARCHIVMAIL_SHARD, too: from 0 on, another one in each",
+            id="shards-without-shard",
+        ),
+        pytest.param(
+            "LEASE_NAME",
+            "Mail_2",
+            "ARCHIVMAIL_LEASE_NAME must be a name of at most 200 small letters, digits, dots and dashes",
+            id="lease-name",
+        ),
+        pytest.param(
+            "LEASE_SECONDS", "2", "ARCHIVMAIL_LEASE_SECONDS must be a whole number from 3 to 300", id="lease-seconds"
         ),
         pytest.param(
             "EGRESS_ALLOW",

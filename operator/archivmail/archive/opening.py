@@ -59,6 +59,15 @@ def can_note(archive_url: str, catalog_url: str | None = None) -> bool:
     return file is None or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
 
+def require_shared(archive_url: str, catalog_url: str | None = None) -> None:
+    """Several processes on several machines are to use this archive at once. Raises SpecInvalid when they cannot."""
+    if directory_of(archive_url) is not None or not catalog_url or file_of(parse_url(catalog_url)) is not None:
+        raise SpecInvalid(
+            "ARCHIVMAIL_SHARDS is more than 1, so all replicas must see one archive: name an object store by "
+            "ARCHIVMAIL_ARCHIVE (such as s3://bucket/prefix) and a PostgreSQL database by ARCHIVMAIL_CATALOG."
+        )
+
+
 class _Parts:
     """Where everything lies."""
 

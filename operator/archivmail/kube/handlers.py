@@ -1,23 +1,24 @@
 """What kopf calls: one timer for each object, and a look at every event. The only module that is shaped by kopf 1.45.
 
 Only handlers that write nothing: no change handlers, so no annotations; no `patch`, so that status has one writer (T10:
-what a cut-off handler leaves in `patch` is lost). No filters by `when=` or labels either (T7, T16: a filter that flips
-during a run takes the finalizer off while the run goes on); suspension and shards are looked at inside.
+what a cut-off handler leaves in `patch` is lost). No filters by `when=` or labels that could flip (T7, T16: one that
+does so during a run takes the finalizer off while the run goes on): suspension is looked at inside, and which shard an
+object belongs to never changes while the process lives.
 """
 
 import itertools
 import logging
 import random
-import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import kopf
 
+from archivmail.decide.sharding import owner
 from archivmail.kube.api import GROUP, PLURAL, VERSION
 from archivmail.kube.connection import KopfLogin
 from archivmail.kube.scheduler import Scheduler
-from archivmail.model.account import ObjectUid
+from archivmail.model.account import AccountRef, ObjectUid
 
 FINALIZER = "archivmail.io/finalizer"
 RELEASE_S = 8.0
@@ -34,11 +35,10 @@ class Shard:
 
     def __init__(self, index: int = 0, count: int = 1) -> None:
         self._index = index
-        self._count = count
+        self.count = count
 
-    def owns(self, uid: str) -> bool:
-        """By the object's uid, which never changes: an object has one owner for ever."""
-        return zlib.crc32(uid.encode()) % self._count == self._index
+    def owns(self, ref: AccountRef) -> bool:
+        return self.count == 1 or owner(ref, self.count) == self._index
 
 
 def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
@@ -50,8 +50,10 @@ def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="observe")
     async def observe(event: kopf.RawEvent, **_: Any) -> None:
         document = event["object"]
-        uid = ObjectUid(document["metadata"]["uid"])
-        if not shard.owns(uid):
+        metadata = document["metadata"]
+        uid = ObjectUid(metadata["uid"])
+        if not shard.owns(_ref(metadata)):
+            _hide_finalizer(cast("dict[str, Any]", metadata))
             return
         if event["type"] == "DELETED":
             # Also without a deletionTimestamp, when the object went before its finalizer came: kopf does not stop the
@@ -59,22 +61,40 @@ def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
             scheduler.forget(uid)
             return
         scheduler.observe(document)
-        if "deletionTimestamp" in document["metadata"]:
+        if "deletionTimestamp" in metadata:
             # Kopf looks at the timer right after this; were the run still going on, the finalizer would stay until its
             # next poll. Only events of this object wait meanwhile.
             await scheduler.release(uid, RELEASE_S)
 
     # Without an interval kopf calls the handler once and ends the timer when it returns: the schedule is ours, nothing
     # is polled, and the timer of an object that went without notice ends like any other.
-    @kopf.timer(GROUP, VERSION, PLURAL, registry=handlers, id="archive", backoff=HANDLER_RETRY_S)
+    @kopf.timer(
+        GROUP,
+        VERSION,
+        PLURAL,
+        registry=handlers,
+        id="archive",
+        backoff=HANDLER_RETRY_S,
+        when=None if shard.count == 1 else lambda meta, **_: shard.owns(_ref(meta)),
+    )
     async def archive(*, uid: str, **others: Any) -> None:
-        stopped = others["stopped"]  # given to timers as to daemons, though kopf's types know it of daemons alone
-        if shard.owns(uid):
-            await scheduler.attend(ObjectUid(uid), stopped)
-        else:
-            await stopped.wait()
+        # `stopped` is given to timers as to daemons, though kopf's types know it of daemons alone.
+        await scheduler.attend(ObjectUid(uid), others["stopped"])
 
     return handlers
+
+
+def _ref(metadata: Mapping[str, Any]) -> AccountRef:
+    return AccountRef(metadata["namespace"], metadata["name"])
+
+
+def _hide_finalizer(metadata: dict[str, Any]) -> None:
+    """Of an object that another replica serves: kopf would take the finalizer off, for no handler here wants it (#664).
+
+    Kopf reads the object after this handler, and from the same dict.
+    """
+    if "finalizers" in metadata:
+        metadata["finalizers"] = [each for each in metadata["finalizers"] if each != FINALIZER]
 
 
 def settings() -> kopf.OperatorSettings:

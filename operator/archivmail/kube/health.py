@@ -87,6 +87,8 @@ class Health:
     clock: Callable[[], float] = time.monotonic
     waiting_for: str | None = "the operator is starting"
     """One sentence while the operator cannot do its work; None when it does."""
+    problem: Callable[[], str | None] = lambda: None
+    """As `waiting_for`, but asked for by each probe."""
     last_beat: float = field(default=0.0)
 
     def __post_init__(self) -> None:
@@ -105,8 +107,9 @@ class Health:
 
     def ready(self, _: str = "") -> Reply:
         """`/readyz`."""
-        if self.waiting_for is not None:
-            return _no(self.waiting_for)
+        waiting_for = self.waiting_for or self.problem()
+        if waiting_for is not None:
+            return _no(waiting_for)
         try:
             self.archive_ready()
         except ArchivmailError as error:

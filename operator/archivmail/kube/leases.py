@@ -121,6 +121,8 @@ class LeaseKeeper:
                 why = "the API server did not answer in time"
             except ApiFault as error:
                 why = str(error)
+        if why != self.problem:
+            self.problem = f"the Lease {self.name} was lost: {why}"
         _log.error("lease lost", extra={"lease": self.name, "why": why})
         self._heard(False)
         return why

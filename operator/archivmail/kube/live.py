@@ -135,6 +135,8 @@ class LiveAccount:
     def pause(self, *, is_paused: bool) -> None:
         """Begin or end a time without runs."""
         self.is_paused = is_paused
+        if not is_paused:
+            self.unsaved = None  # whoever served the account meanwhile has written newer results
         self.changed.set()
         self._stop_unwanted_run()
 

@@ -34,10 +34,12 @@ from archivmail.kube.secretreader import SecretReader
 from archivmail.kube.series import series
 from archivmail.kube.slots import Slots
 from archivmail.kube.statuswriter import StatusWriter
+from archivmail.kube.tenure import Tenure, tenure
 from archivmail.kube.threads import in_thread
 from archivmail.kube.turns import Turns
 from archivmail.kube.upkeep import Upkeep
 from archivmail.model.account import AccountRef
+from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.outcome import AccountOutcome
 from archivmail.model.retention import Policy
 from archivmail.sync.account import Job
@@ -55,7 +57,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_operator(context: OperatorContext) -> int:
-    """Run until SIGTERM or SIGINT; the exit code: 0 after a signal, 3 when kopf gave up (the log says why).
+    """Run until SIGTERM or SIGINT; the exit code: 0 after a signal, 3 when kopf gave up or a run outlived the Lease.
 
     Raises SpecInvalid when there is no access to an API server or a port is taken.
     """
@@ -68,6 +70,7 @@ class _Operator:
     def __init__(self, context: OperatorContext) -> None:
         self._context = context
         self._stop = asyncio.Event()
+        self._exit_code = 0
         self._health = Health(context.archive_ready)
 
     async def run(self) -> int:
@@ -82,23 +85,34 @@ class _Operator:
         finally:
             await client.close()
 
-    async def _serve(self, api: KubeApi) -> int:
+    async def _serve(self, api: KubeClient) -> int:
         context = self._context
+        held = tenure(context, api)
+        self._health.problem = lambda: held.problem
         events = EventSender(api, context.clock, instance=os.environ.get("HOSTNAME") or socket.gethostname())
         index = IndexDrain(context.drain_index, context.index_backlog, context.last_verification, context.metrics)
-        upkeep = Upkeep(context.keep_up, context.purge_texts)
-        scheduler = _scheduler(context, api, events, index, upkeep)
+        upkeep = Upkeep(lambda ref, should_stop: context.keep_up(ref, held.stopping(should_stop)), context.purge_texts)
+        scheduler = _scheduler(context, api, events=events, index=index, upkeep=upkeep, held=held)
+        await held.begin(scheduler)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
-        async with _background(self._beat(), events.run(), index.run(), upkeep.run()):
+        work = (self._beat(), events.run(), index.run(), upkeep.run(), self._hold(held, scheduler))
+        async with _background(*work):
             try:
                 await self._first_listing(api, scheduler, stopping)
-                code = 0 if stopping.done() else await self._run_kopf(scheduler, events, stopping)
+                if not stopping.done():
+                    await self._run_kopf(scheduler, events, stopping)
             finally:
                 stopping.cancel()
                 index.stop()
                 upkeep.stop()
-        return code
+        await held.end()
+        return self._exit_code
+
+    async def _hold(self, held: Tenure, scheduler: Scheduler) -> None:
+        await held.hold(scheduler)
+        self._exit_code = EXIT_FAILED
+        self._stop.set()
 
     async def _first_listing(self, api: KubeApi, scheduler: Scheduler, stopping: "asyncio.Task[bool]") -> None:
         """Know every account before kopf starts: ready means listed, and the first scrape shows all accounts."""
@@ -122,7 +136,7 @@ class _Operator:
         try:
             for namespace in settings.watch_namespaces or (None,):
                 async for document in api.list_accounts(namespace):
-                    if shard.owns(document["metadata"]["uid"]):
+                    if shard.owns(AccountRef(document["metadata"]["namespace"], document["metadata"]["name"])):
                         scheduler.observe(document)
         except ApiNotFound:
             return "the API server does not know imapaccounts.archivmail.io; install the CRD (archivmail crd)"
@@ -132,7 +146,7 @@ class _Operator:
             return str(error)
         return None
 
-    async def _run_kopf(self, scheduler: Scheduler, events: EventSender, stopping: "asyncio.Task[bool]") -> int:
+    async def _run_kopf(self, scheduler: Scheduler, events: EventSender, stopping: "asyncio.Task[bool]") -> None:
         """Run kopf until it ends or a signal comes; then end the runs while kopf still serves."""
         settings = self._context.settings
         handlers.quieten()
@@ -154,8 +168,8 @@ class _Operator:
         _log.info("operator is ready", extra={"accounts": len(list(scheduler.accounts)), "slots": settings.slots})
         running = asyncio.ensure_future(kopf.run_tasks(tasks, ignored=ours))
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        has_failed = running.done()
-        if has_failed:
+        if running.done():
+            self._exit_code = EXIT_FAILED
             _log.error("kopf gave up; the operator ends, to be started again", exc_info=running.exception())
         self._health.waiting_for = "the operator is stopping"
         _log.info("operator is stopping")
@@ -164,7 +178,6 @@ class _Operator:
         stop_kopf.set()
         await _ended(running, KOPF_END_S)
         _log.info("operator has stopped")
-        return EXIT_FAILED if has_failed else 0
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -197,12 +210,12 @@ class _Operator:
 
 
 def _scheduler(
-    context: OperatorContext, api: KubeApi, events: EventSender, index: IndexDrain, upkeep: Upkeep
+    context: OperatorContext, api: KubeApi, *, events: EventSender, index: IndexDrain, upkeep: Upkeep, held: Tenure
 ) -> Scheduler:
     def start_run(job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> "asyncio.Future[AccountOutcome]":
         def work() -> AccountOutcome:
             upkeep.give_way(job.ref)
-            return context.run_account(job, watcher, should_stop)
+            return context.run_account(job, watcher, held.stopping(should_stop))
 
         def ended(_: object) -> None:
             index.wake()
@@ -213,6 +226,8 @@ def _scheduler(
         return run
 
     async def save_status(ref: AccountRef, document: dict[str, object]) -> None:
+        if not held.may_write():
+            raise ArchiveUnavailable("The Lease of this shard is lost; whoever holds it keeps the status.")
         await in_thread(lambda: context.save_status(ref, document), name=f"status {ref}")
 
     async def keep_policy(ref: AccountRef, policy: Policy) -> None:
@@ -224,7 +239,7 @@ def _scheduler(
 
     context.metrics.slots(context.settings.slots)
     secrets = SecretReader(api)
-    keeper = ResultKeeper(StatusWriter(api), save_status, keep_policy)
+    keeper = ResultKeeper(StatusWriter(api, held.may_write), save_status, keep_policy)
     attempts = Attempts(
         api=api,
         secrets=secrets,

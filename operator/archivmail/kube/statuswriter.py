@@ -4,7 +4,7 @@ Merge-patch (RFC 7396) with the resourceVersion as precondition: what is no long
 would stay. Whoever calls is the only writer of one account; the precondition catches everybody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from archivmail.kube.api import ApiConflict, ApiNotFound, ApiUnavailable, Document, KubeApi
@@ -22,8 +22,10 @@ class ObjectGone(Exception):
 class StatusWriter:
     """Stateless; one is enough for all accounts."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, may_write: Callable[[], bool] = lambda: True) -> None:
+        """`may_write` turns false when somebody else may have taken the accounts over, whose results are newer."""
         self._api = api
+        self._may_write = may_write
 
     async def write(
         self, ref: AccountRef, uid: ObjectUid, status: AccountStatus, known: Document | None = None
@@ -41,6 +43,8 @@ class StatusWriter:
             patch = merge_patch(document.get("status") or {}, wanted)
             if not patch:
                 return document
+            if not self._may_write():
+                raise ApiUnavailable("the Lease of this shard is lost; whoever holds it writes the status")
             try:
                 return await self._api.patch_status(ref, document["metadata"]["resourceVersion"], patch)
             except ApiNotFound as error:

@@ -59,6 +59,10 @@ class Metrics:
     def index_backlog(self, messages: int) -> None:
         self._backlog.set(messages)
 
+    def lease_held(self, shard: int, *, is_held: bool) -> None:
+        """Several replicas share the accounts, and this one does or does not hold the Lease of its shard."""
+        self._lease_held.labels(str(shard)).set(is_held)
+
     def verified(self, at: datetime, damaged: int) -> None:
         """A verification ended."""
         self._accounts.verified = (at, damaged)
@@ -132,6 +136,9 @@ class Metrics:
         gauge("build_info", "Always 1; the version is a label.", "version").labels(__version__).set(1)
         self._in_progress = gauge("syncs_in_progress", "Runs that go on now.")
         self._slots = gauge("sync_slots", "Runs that may go on at once.")
+        self._lease_held = gauge(
+            "lease_held", "1 while this replica holds the Lease of its shard; absent with one shard.", "shard"
+        )
         self._backlog = gauge("index_backlog_messages", "Archived messages that the text index does not hold yet.")
 
     def _start_at_zero(self) -> None:

@@ -38,6 +38,9 @@ class Settings:
     watch_namespaces: tuple[str, ...]
     shard: int = 0
     shards: int = 1
+    lease_name: str = "archivmail"
+    lease_namespace: str = ""
+    lease_seconds: int = 15
 
 
 class Runs:

@@ -11,7 +11,7 @@ import pytest
 
 from archivmail.kube import handlers
 from archivmail.kube.handlers import Backoffs, Shard
-from archivmail.model.account import ObjectUid
+from archivmail.model.account import AccountRef, ObjectUid
 
 
 class Recorder:
@@ -42,7 +42,7 @@ def registered(scheduler: Recorder, shard: Shard | None = None) -> dict[str, Any
 
 
 def event(kind: str | None, uid: str = "u", **metadata: Any) -> dict[str, Any]:
-    return {"type": kind, "object": {"metadata": {"uid": uid, **metadata}}}
+    return {"type": kind, "object": {"metadata": {"uid": uid, "namespace": "team-a", "name": uid, **metadata}}}
 
 
 def hear(raw: dict[str, Any], shard: Shard | None = None) -> list[tuple[str, str]]:
@@ -80,12 +80,27 @@ def test_an_object_that_is_gone_is_forgotten() -> None:
 
 
 def test_an_object_of_another_shard_is_left_alone() -> None:
-    """Every object has exactly one owner."""
+    """Every object has exactly one owner, and the same one for its events and for its timer."""
     shards = [Shard(index, 3) for index in range(3)]
-    uids = [f"uid-{number}" for number in range(50)]
+    timers = [registered(Recorder(), shard)["archive"] for shard in shards]
+    names = [f"account-{number}" for number in range(50)]
+    served = [[bool(hear(event("ADDED", name), shard)) for shard in shards] for name in names]
 
-    assert all(1 == sum(shard.owns(uid) for shard in shards) for uid in uids)
-    assert {True, False} == {bool(hear(event("ADDED", uid), shards[0])) for uid in uids}
+    assert all(1 == sum(owned) for owned in served)
+    assert all(map(any, zip(*served, strict=True)))
+    metas = [{"namespace": "team-a", "name": name} for name in names]
+    assert served == [[timer.when(meta=meta) for timer in timers] for meta in metas]
+
+
+def test_the_finalizer_of_another_shard_is_not_seen() -> None:
+    """#664: kopf would take it off, since no handler here wants it."""
+    mine, theirs = (event("ADDED", "alice", finalizers=["other/one", handlers.FINALIZER]) for _ in range(2))
+    owner = next(index for index in range(3) if Shard(index, 3).owns(AccountRef("team-a", "alice")))
+    hear(mine, Shard(owner, 3))
+    hear(theirs, Shard((owner + 1) % 3, 3))
+
+    assert ["other/one", handlers.FINALIZER] == mine["object"]["metadata"]["finalizers"]
+    assert ["other/one"] == theirs["object"]["metadata"]["finalizers"]
 
 
 def test_requests_are_tried_again_without_end_but_ever_more_slowly() -> None:

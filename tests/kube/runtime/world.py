@@ -76,12 +76,13 @@ class World:
         self.api = FakeApi()
         self.api.put_secret("team-a", "alice", username="alice", password="correct horse")
         self.metrics = Metrics()
+        self.may_write: Callable[[], bool] = lambda: True
         self.runs: list[Run] = []
         self.fates: dict[AccountRef, Fate] = {}
         self.saved: dict[AccountRef, dict[str, object]] = {}
         self.events = EventSender(self.api, self.clock, instance="pod")
         secrets = SecretReader(self.api)
-        keeper = ResultKeeper(StatusWriter(self.api), self._save)
+        keeper = ResultKeeper(StatusWriter(self.api, self._may_write), self._save)
         attempts = Attempts(
             api=self.api,
             secrets=secrets,
@@ -172,6 +173,9 @@ class World:
         if fate.error is not None:
             raise fate.error
         return outcome(job, began, self.clock(), was_stopped=this.was_stopped, failure=fate.failure)
+
+    def _may_write(self) -> bool:
+        return self.may_write()
 
     async def _save(self, ref: AccountRef, document: dict[str, object]) -> None:
         self.saved[ref] = document
