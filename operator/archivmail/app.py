@@ -1,6 +1,5 @@
 """The composition root: settings to adapters to runs. The only place that picks implementations."""
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from archivmail.decide.connections import DEFAULT_PER_SERVER
 from archivmail.decide.due import Trigger
 from archivmail.decide.egress import allowed
 from archivmail.decide.retrying import QUICK_RETRIES
+from archivmail.decide.spreading import EXACT
 from archivmail.imap.connector import Connector
 from archivmail.imap.egress import Egress
 from archivmail.imap.limits import Limits
@@ -182,7 +182,7 @@ def _keep_status(
         generation=resource.generation,
         requested_at=resource.requested_at,
         now=utc_now(),
-        jitter=random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
+        spread=EXACT,
     )
     archive.save_account_status(resource.ref, to_wire(after))
 

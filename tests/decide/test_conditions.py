@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from archivmail.decide.due import Trigger
+from archivmail.decide.spreading import EXACT
 from archivmail.decide.status import acknowledge, begin, finish, refuse
 from archivmail.model.outcome import AccountOutcome, Failure, QuarantinedUid, Result
 from archivmail.model.reasons import Reason
@@ -21,7 +22,7 @@ def shown(status: AccountStatus) -> dict[str, str]:
 
 
 def finished(outcome: AccountOutcome, previous: AccountStatus = NEW, generation: int = 1) -> AccountStatus:
-    return finish(previous, outcome, spec=SPEC, generation=generation, requested_at=None, now=NOW, jitter=0.0)
+    return finish(previous, outcome, spec=SPEC, generation=generation, requested_at=None, now=NOW, spread=EXACT)
 
 
 READY = finished(an_outcome(a_folder()))
@@ -131,7 +132,7 @@ def test_conditions_after_a_run(previous: AccountStatus, outcome: AccountOutcome
 def test_missing_secret_is_not_stalled(reason: Reason) -> None:
     """It may be applied later in the same commit: a waiting Kustomization goes on waiting."""
     status = refuse(
-        NEW, a_failure(reason, needs_user=True), generation=1, requested_at=None, spec=SPEC, now=NOW, jitter=0
+        NEW, a_failure(reason, needs_user=True), generation=1, requested_at=None, spec=SPEC, now=NOW, spread=EXACT
     )
 
     assert {**FRESH, "Ready": f"False {reason}", "Reconciling": "True ProgressingWithRetry"} == shown(status)
@@ -171,7 +172,13 @@ def test_transition_time_moves_only_when_the_status_flips() -> None:
     """Kubernetes API conventions."""
     later = NOW + timedelta(hours=1)
     again = finish(
-        READY, an_outcome(a_folder(), ended_at=later), spec=SPEC, generation=2, requested_at=None, now=later, jitter=0
+        READY,
+        an_outcome(a_folder(), ended_at=later),
+        spec=SPEC,
+        generation=2,
+        requested_at=None,
+        now=later,
+        spread=EXACT,
     )
 
     assert {NOW} == {each.last_transition_time for each in again.conditions}
@@ -195,7 +202,7 @@ def test_run_in_progress_elsewhere_touches_no_condition_and_keeps_the_request() 
         generation=1,
         requested_at="r9",
         now=NOW,
-        jitter=0,
+        spread=EXACT,
     )
 
     assert replace(READY, next_sync_time=NOW + timedelta(seconds=15)) == status

@@ -7,6 +7,7 @@ import pytest
 
 from archivmail.decide.due import Acknowledge, Observed, RunNow, Step, Trigger, WaitForChange, WaitUntil, next_step
 from archivmail.decide.retrying import NEEDS_USER_RETRY, next_attempt
+from archivmail.decide.spreading import EXACT, spread_of
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
@@ -87,36 +88,41 @@ def failed(reason: Reason = Reason.CONNECTION_FAILED, *, needs_user: bool = Fals
 )
 def test_failed_sessions_are_tried_again_after(failure: Failure, failures: int, seconds: int) -> None:
     """S5: 1 s, 60 s, 300 s, then the interval; refused credentials are not hammered."""
-    at = next_attempt(failure, failures=failures, interval=10 * MINUTE, now=NOW, jitter=0.0)
+    at = next_attempt(failure, failures=failures, interval=10 * MINUTE, now=NOW, spread=EXACT)
 
     assert NOW + timedelta(seconds=seconds) == at
 
 
 def test_jitter_moves_retries_by_at_most_five_percent_and_never_below_a_hint() -> None:
-    """Both ends of the range."""
-    early = next_attempt(failed(), failures=3, interval=10 * MINUTE, now=NOW, jitter=-1.0)
-    late = next_attempt(failed(), failures=3, interval=10 * MINUTE, now=NOW, jitter=1.0)
-    hinted = next_attempt(failed(hint=1000), failures=1, interval=10 * MINUTE, now=NOW, jitter=-1.0)
+    """Whatever the account and the attempt; a hint may only be exceeded."""
+    spreads = [spread_of(f"uid-{number}") for number in range(500)]
+    third = [next_attempt(failed(), failures=3, interval=10 * MINUTE, now=NOW, spread=each) for each in spreads]
+    hinted = [
+        next_attempt(failed(hint=1000), failures=1, interval=10 * MINUTE, now=NOW, spread=each) for each in spreads
+    ]
 
-    assert (NOW + timedelta(seconds=285), NOW + timedelta(seconds=315)) == (early, late)
-    assert hinted is not None
-    assert hinted >= NOW + timedelta(seconds=1000)
+    seconds = [(each - NOW).total_seconds() for each in third if each]
+    assert 285 <= min(seconds) < 288
+    assert 312 < max(seconds) <= 315
+    assert all(each and timedelta(seconds=1000) <= each - NOW <= timedelta(seconds=1050) for each in hinted)
 
 
 def test_invalid_spec_and_spent_manual_requests_wait_for_a_change() -> None:
     """None: no time at which trying again would help."""
-    assert next_attempt(failed(Reason.SPEC_INVALID), failures=1, interval=MINUTE, now=NOW, jitter=0) is None
-    assert next_attempt(failed(), failures=4, interval=timedelta(0), now=NOW, jitter=0) is None
+    assert next_attempt(failed(Reason.SPEC_INVALID), failures=1, interval=MINUTE, now=NOW, spread=EXACT) is None
+    assert next_attempt(failed(), failures=4, interval=timedelta(0), now=NOW, spread=EXACT) is None
 
 
 def test_a_certificate_is_looked_at_again_after_an_hour() -> None:
     """trap 100: it is renewed, or a clock is set, without anybody touching the resource; no loop until then."""
     failure = replace(failed(Reason.TLS_FAILED), stage="login", needs_user=True)
     for failures in (1, 2, 50):
-        assert NOW + NEEDS_USER_RETRY == next_attempt(failure, failures=failures, interval=MINUTE, now=NOW, jitter=0)
+        assert NOW + NEEDS_USER_RETRY == next_attempt(
+            failure, failures=failures, interval=MINUTE, now=NOW, spread=EXACT
+        )
 
 
 def test_a_token_endpoint_that_calls_the_spec_wrong_is_asked_again() -> None:
     """Without a time for the next run it would be due at once, again and again."""
     failure = replace(failed(Reason.SPEC_INVALID), stage="login", needs_user=True)
-    assert NOW + NEEDS_USER_RETRY == next_attempt(failure, failures=1, interval=MINUTE, now=NOW, jitter=0)
+    assert NOW + NEEDS_USER_RETRY == next_attempt(failure, failures=1, interval=MINUTE, now=NOW, spread=EXACT)

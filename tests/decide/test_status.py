@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from archivmail.decide.due import Trigger
 from archivmail.decide.notices import notices
+from archivmail.decide.spreading import EXACT, Spread
 from archivmail.decide.status import begin, finish
 from archivmail.model.notices import Severity
 from archivmail.model.outcome import AccountOutcome, Failure, Result
@@ -18,9 +19,9 @@ BEGUN = begin(AccountStatus(), generation=3, trigger=Trigger.FIRST, now=NOW - ti
 
 
 def finished(
-    outcome: AccountOutcome, previous: AccountStatus = BEGUN, *, requested_at: str | None = "r1", jitter: float = 0.0
+    outcome: AccountOutcome, previous: AccountStatus = BEGUN, *, requested_at: str | None = "r1", spread: Spread = EXACT
 ) -> AccountStatus:
-    return finish(previous, outcome, spec=SPEC, generation=3, requested_at=requested_at, now=NOW, jitter=jitter)
+    return finish(previous, outcome, spec=SPEC, generation=3, requested_at=requested_at, now=NOW, spread=spread)
 
 
 def test_success_is_recorded_with_all_its_numbers() -> None:
@@ -89,10 +90,13 @@ def test_run_that_times_out_goes_on_soon_if_it_got_somewhere() -> None:
 
 
 def test_interval_is_spread_by_five_percent() -> None:
-    """S1: both ends of the jitter."""
-    times = [finished(an_outcome(a_folder()), jitter=each).next_sync_time for each in (-1.0, 1.0)]
+    """S1: both ends of the jitter: the account's place is just before, or just after, what five percent reach.
 
-    assert [NOW + timedelta(seconds=570), NOW + timedelta(seconds=630)] == times
+    10:10 is a multiple of ten minutes, so the phase is the place after it.
+    """
+    times = [finished(an_outcome(a_folder()), spread=Spread(phase)).next_sync_time for phase in (0.9, 0.0, 0.02, 0.1)]
+
+    assert [NOW + timedelta(seconds=each) for each in (570, 600, 612, 630)] == times
 
 
 def test_at_most_a_hundred_folders_stand_in_status_failing_ones_first() -> None:

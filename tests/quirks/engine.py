@@ -11,6 +11,7 @@ from archivmail.archive.archive import Archive
 from archivmail.archive.opening import open_archive
 from archivmail.decide import status as statuses
 from archivmail.decide.due import Trigger
+from archivmail.decide.spreading import EXACT
 from archivmail.imap.connector import Connector
 from archivmail.imap.permits import Permits
 from archivmail.model.account import AccountRef, AccountSpec, FolderRules, Rotation
@@ -131,7 +132,7 @@ class Engine:
         )
         self.note()
         self.status = statuses.finish(
-            began, outcome, spec=SPEC, generation=1, requested_at=None, now=self.now, jitter=0.0
+            began, outcome, spec=SPEC, generation=1, requested_at=None, now=self.now, spread=EXACT
         )
         self._check(outcome, sees_all=sees_all)
         return outcome

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from archivmail.decide.replies import QUOTA_PAUSE
+from archivmail.decide.spreading import JITTER, Spread, jitter, moved, next_in_phase, whole_second
 from archivmail.model.folder import LedgerEntry
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
@@ -14,7 +15,6 @@ REFUSED_CREDENTIALS_RETRY = timedelta(hours=6)  # servers lock accounts out afte
 NEEDS_USER_RETRY = timedelta(hours=1)  # a certificate may be renewed without anybody touching the resource
 QUOTA_LONGEST = timedelta(hours=6)  # quotas of a day come back piece by piece
 RUN_IN_PROGRESS_RETRY = timedelta(seconds=15)
-JITTER = 0.05
 MAX_ERROR_TEXT = 300
 
 
@@ -34,25 +34,25 @@ def ledger_entry(before: LedgerEntry | None, uid: Uid, reason: Reason, error: st
 
 
 def next_attempt(
-    failure: Failure, *, failures: int, interval: timedelta, now: datetime, jitter: float
+    failure: Failure, *, failures: int, interval: timedelta, now: datetime, spread: Spread
 ) -> datetime | None:
-    """When to run again after a failed session; None: only on request or change.
+    """When to run again after a failed session, in whole seconds; None: only on request or change.
 
-    `failures` counts this one (1 = the first). `jitter` is from -1 to 1 and moves the time by up to 5 %.
-    A hint of the server is a lower bound: it is never shortened.
+    `failures` counts this one (1 = the first). A hint of the server is a lower bound: it is never shortened.
     """
     delay = _delay(failure, failures, interval)
     if delay is None:
         return None
-    delay *= 1 + JITTER * jitter
+    delay = moved(delay, spread, failures)
     if failure.retry_after is not None:
-        delay = max(delay, failure.retry_after * (1 + JITTER * abs(jitter)))
-    return now + delay
+        later = JITTER * abs(jitter(spread.phase, failures)) if spread.phase is not None else 0.0
+        delay = max(delay, failure.retry_after * (1 + later))
+    return whole_second(now + delay)
 
 
-def after_interval(interval: timedelta, now: datetime, jitter: float) -> datetime | None:
-    """The next regular run; None where the interval is 0 (only on request)."""
-    return now + interval * (1 + JITTER * jitter) if interval > timedelta(0) else None
+def after_interval(interval: timedelta, now: datetime, spread: Spread) -> datetime | None:
+    """The next regular run, in whole seconds; None where the interval is 0 (only on request)."""
+    return whole_second(next_in_phase(now, interval, spread)) if interval > timedelta(0) else None
 
 
 def _delay(failure: Failure, failures: int, interval: timedelta) -> timedelta | None:

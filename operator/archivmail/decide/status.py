@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from archivmail.decide import conditions
 from archivmail.decide.due import Trigger
 from archivmail.decide.retrying import after_interval, next_attempt
+from archivmail.decide.spreading import Spread, whole_second
 from archivmail.model.account import AccountSpec
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, Result
 from archivmail.model.reasons import Reason
@@ -67,12 +68,12 @@ def finish(
     generation: int,
     requested_at: str | None,
     now: datetime,
-    jitter: float,
+    spread: Spread,
 ) -> AccountStatus:
     """A run ended, in whatever way."""
     if outcome.failure is not None and outcome.failure.reason is Reason.RUN_IN_PROGRESS:
         # Another process archives this account; its result counts, not ours. The request stays open.
-        return replace(previous, next_sync_time=_next_time(previous, outcome, spec, now, jitter))
+        return replace(previous, next_sync_time=_next_time(previous, outcome, spec, now, spread))
     is_interrupted = outcome.result is Result.INTERRUPTED
     status = replace(
         _with_folders(previous, outcome),
@@ -84,7 +85,7 @@ def finish(
         consecutive_failures=_failures(previous, outcome),
         last_sync_time=outcome.ended_at if outcome.result is Result.SUCCEEDED else previous.last_sync_time,
     )
-    next_time = _next_time(status, outcome, spec, now, jitter)
+    next_time = _next_time(status, outcome, spec, now, spread)
     verdicts = [conditions.of_folders(outcome)]
     if outcome.failure is not None and not is_interrupted:
         failures = status.consecutive_failures
@@ -114,7 +115,7 @@ def refuse(
     requested_at: str | None,
     spec: AccountSpec | None,
     now: datetime,
-    jitter: float,
+    spread: Spread,
 ) -> AccountStatus:
     """No session was tried: the Secret is missing or the spec cannot be used."""
     failures = previous.consecutive_failures + 1
@@ -129,7 +130,7 @@ def refuse(
         last_result=Result.FAILED,
         consecutive_failures=failures,
         last_handled_reconcile_at=requested_at or previous.last_handled_reconcile_at,
-        next_sync_time=next_attempt(failure, failures=failures, interval=interval, now=now, jitter=jitter),
+        next_sync_time=next_attempt(failure, failures=failures, interval=interval, now=now, spread=spread),
         conditions=conditions.merge(kept, claims, cleared=verdict.cleared, generation=generation, now=now),
     )
 
@@ -200,14 +201,14 @@ def _is_timeout(outcome: AccountOutcome) -> bool:
 
 
 def _next_time(
-    status: AccountStatus, outcome: AccountOutcome, spec: AccountSpec, now: datetime, jitter: float
+    status: AccountStatus, outcome: AccountOutcome, spec: AccountSpec, now: datetime, spread: Spread
 ) -> datetime | None:
     if outcome.result is Result.INTERRUPTED:
         if not _is_timeout(outcome):
             return status.next_sync_time
         # A first sync longer than the timeout goes on at once as long as it gets somewhere.
-        return now + SOON if outcome.added else after_interval(spec.interval, now, jitter)
+        return whole_second(now + SOON) if outcome.added else after_interval(spec.interval, now, spread)
     if outcome.failure is not None:
         failures = status.consecutive_failures
-        return next_attempt(outcome.failure, failures=max(1, failures), interval=spec.interval, now=now, jitter=jitter)
-    return after_interval(spec.interval, now, jitter)
+        return next_attempt(outcome.failure, failures=max(1, failures), interval=spec.interval, now=now, spread=spread)
+    return after_interval(spec.interval, now, spread)

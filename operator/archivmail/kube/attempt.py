@@ -15,6 +15,7 @@ from datetime import datetime
 from archivmail.decide import status as statuses
 from archivmail.decide.due import RunNow, Step, Trigger
 from archivmail.decide.notices import notices
+from archivmail.decide.spreading import Spread, spread_of
 from archivmail.kube.api import Document, KubeApi
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, seen
@@ -70,7 +71,7 @@ class Attempts:
         start_run: StartRun,
         metrics: Metrics,
         clock: Clock,
-        jitter: Callable[[], float],
+        spread: Callable[[str], Spread] = spread_of,
     ) -> None:
         self._api = api
         self._secrets = secrets
@@ -81,7 +82,7 @@ class Attempts:
         self._start_run = start_run
         self._metrics = metrics
         self._clock = clock
-        self._jitter = jitter
+        self._spread = spread
 
     async def attempt(self, account: LiveAccount, decide: Callable[[LiveAccount], Step]) -> None:
         """Run the account, if a fresh look says so. Raises ApiUnavailable and ApiForbidden when there is no look."""
@@ -184,7 +185,7 @@ class Attempts:
             generation=begun.seen.generation,
             requested_at=begun.seen.requested_at,
             now=self._clock(),
-            jitter=self._jitter(),
+            spread=self._spread(account.seen.uid),
         )
         self._metrics.run_ended(outcome)
         facts = {"result": str(outcome.result), "added": outcome.added, "folders": outcome.selected}
@@ -212,7 +213,7 @@ class Attempts:
             requested_at=account.seen.requested_at,
             spec=account.seen.spec,
             now=self._clock(),
-            jitter=self._jitter(),
+            spread=self._spread(account.seen.uid),
         )
         self._metrics.imap_failed(stage, failure.reason)
         _log.info("run refused", extra=_names(account.ref) | {"reason": str(error.reason), "why": error.text})

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -250,7 +249,6 @@ def _scheduler(
         start_run=start_run,
         metrics=context.metrics,
         clock=context.clock,
-        jitter=lambda: random.uniform(-1, 1),  # noqa: S311 - spreads load, keeps no secret
     )
     driver = Driver(api=api, attempts=attempts, keeper=keeper, secrets=secrets, clock=context.clock)
     return Scheduler(driver=driver, events=events, account_deleted=account_deleted)

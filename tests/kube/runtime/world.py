@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from archivmail.decide.spreading import EXACT, Spread
 from archivmail.kube.api import Document
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.driver import Driver
@@ -72,7 +73,7 @@ class Stopped:
 class World:
     """Everything together. Use inside `in_world`."""
 
-    def __init__(self, slots: int = 8, jitter: float = 0.0) -> None:
+    def __init__(self, slots: int = 8, spread: Callable[[str], Spread] = lambda _: EXACT) -> None:
         self.api = FakeApi()
         self.api.put_secret("team-a", "alice", username="alice", password="correct horse")
         self.metrics = Metrics()
@@ -93,7 +94,7 @@ class World:
             start_run=self._start,
             metrics=self.metrics,
             clock=self.clock,
-            jitter=lambda: jitter,
+            spread=spread,
         )
         driver = Driver(api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, clock=self.clock)
         self.scheduler = Scheduler(driver=driver, events=self.events)
