@@ -24,7 +24,7 @@ from archivmail.imap.permits import Permits
 from archivmail.imap.tokenendpoint import EndpointLimits
 from archivmail.kube.resource import ImapAccountResource
 from archivmail.kube.secretdata import credentials, endpoint
-from archivmail.model.account import AccountRef
+from archivmail.model.account import AccountRef, Origin
 from archivmail.model.outcome import AccountOutcome, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.retention import Policy
@@ -46,13 +46,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def connector(host_connections: int = DEFAULT_PER_SERVER, egress: Egress | None = None) -> Connect:
+def connector(
+    host_connections: int = DEFAULT_PER_SERVER, egress: Egress | None = None, *, permits: Permits | None = None
+) -> Connect:
     """How the accounts of this process reach their servers: one for all of them, since they share its limits.
 
     It also holds their access tokens, in memory only. `egress` says where they may connect to; None is everywhere.
     """
     tokens = Tokens(learned=lambda secret: conceal(secret.reveal()), limits=EndpointLimits(egress=egress))
-    return Pairing(Connector(Permits(host_connections), tokens, limits=Limits(egress=egress)))
+    return Pairing(Connector(permits or Permits(host_connections), tokens, limits=Limits(egress=egress)))
 
 
 def egress_of_user(entries: Sequence[str]) -> Egress | None:
@@ -106,6 +108,7 @@ def run_once(
     connect: Connect,
     watcher: Watcher,
     should_stop: Callable[[], bool],
+    should_give_way: Callable[[], bool] = lambda: False,
     by: str,
 ) -> AccountOutcome:
     """One run with the real adapters. `by`: who acts, for the audit trail."""
@@ -114,7 +117,15 @@ def run_once(
         archive.set_policy(ref, job.spec.policy, by=by)  # first: it says what counts as archived
         return archive.take(ref)
 
-    return account.run(job, connect=connect, open_account=take, watcher=watcher, clock=utc_now, should_stop=should_stop)
+    return account.run(
+        job,
+        connect=connect,
+        open_account=take,
+        watcher=watcher,
+        clock=utc_now,
+        should_stop=should_stop,
+        should_give_way=should_give_way,
+    )
 
 
 def operator(settings: "Settings") -> int:
@@ -131,11 +142,18 @@ def operator(settings: "Settings") -> int:
         require_shared(settings.archive, settings.catalog_url)
     with open_archive(settings.archive, settings.catalog_url, create=True) as archive:
         egress = Egress(allowed(settings.egress_allow))
-        connect = connector(settings.host_connections, egress)
+        permits = Permits(settings.host_connections)
+        connect = connector(egress=egress, permits=permits)
         context = OperatorContext(
             settings=settings,
-            run_account=lambda job, watcher, should_stop: run_once(
-                archive, job, connect=connect, watcher=watcher, should_stop=should_stop, by="operator"
+            run_account=lambda job, watcher, should_stop, should_give_way: run_once(
+                archive,
+                job,
+                connect=connect,
+                watcher=watcher,
+                should_stop=should_stop,
+                should_give_way=should_give_way,
+                by="operator",
             ),
             save_status=archive.save_account_status,
             archive_ready=lambda: _require_archive(archive),
@@ -149,6 +167,7 @@ def operator(settings: "Settings") -> int:
             metrics=Metrics(),
             clock=utc_now,
             know_cluster=egress.learn,
+            host_room=lambda host, port: permits.allowed(Origin(host, port, "")),
         )
         return run_operator(context)
 

@@ -63,6 +63,7 @@ class World:
         self.now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
         self.watcher = Quiet()
         self.should_stop: Callable[[], bool] = lambda: False
+        self.should_give_way: Callable[[], bool] = lambda: False
 
     def sync(self, *, forced: bool = False, rules: FolderRules | None = None) -> AccountOutcome:
         job = Job(
@@ -79,6 +80,7 @@ class World:
             watcher=self.watcher,
             clock=lambda: self.now,
             should_stop=self.is_told_to_stop,
+            should_give_way=self.should_give_way,
         )
 
     def is_told_to_stop(self) -> bool:

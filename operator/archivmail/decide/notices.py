@@ -16,7 +16,8 @@ def notices(before: AccountStatus, after: AccountStatus, outcome: AccountOutcome
     told = told[:MAX_RESETS]
     told += _alerts(before, outcome) if outcome else []
     told += _ready(before.condition(ConditionType.READY), after.condition(ConditionType.READY))
-    told += _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
+    if outcome is None or outcome.failure is None or outcome.failure.reason is not Reason.GAVE_WAY:
+        told += _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
     for kind in WARN_WHILE_TRUE:
         now_true = after.condition(kind)
         if now_true is not None and before.condition(kind) is None:

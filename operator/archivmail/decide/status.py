@@ -71,9 +71,11 @@ def finish(
     spread: Spread,
 ) -> AccountStatus:
     """A run ended, in whatever way."""
-    if outcome.failure is not None and outcome.failure.reason is Reason.RUN_IN_PROGRESS:
+    if _is_for(outcome, Reason.RUN_IN_PROGRESS):
         # Another process archives this account; its result counts, not ours. The request stays open.
         return replace(previous, next_sync_time=_next_time(previous, outcome, spec, now, spread))
+    if _is_for(outcome, Reason.GAVE_WAY):
+        return _between_turns(previous, outcome, generation=generation, now=now)
     is_interrupted = outcome.result is Result.INTERRUPTED
     status = replace(
         _with_folders(previous, outcome),
@@ -131,6 +133,22 @@ def refuse(
         consecutive_failures=failures,
         last_handled_reconcile_at=requested_at or previous.last_handled_reconcile_at,
         next_sync_time=next_attempt(failure, failures=failures, interval=interval, now=now, spread=spread),
+        conditions=conditions.merge(kept, claims, cleared=verdict.cleared, generation=generation, now=now),
+    )
+
+
+def _between_turns(
+    previous: AccountStatus, outcome: AccountOutcome, *, generation: int, now: datetime
+) -> AccountStatus:
+    """The run gave its slot to others and is due at once. It is not over: only what it found so far is shown."""
+    verdict, complete = conditions.of_folders(outcome), conditions.completeness(outcome)
+    claims = [*verdict.claims, *([complete] if complete else [])]
+    kept = conditions.observed(previous.conditions, generation)
+    return replace(
+        _with_folders(previous, outcome),
+        observed_generation=generation,
+        observed_secret_version=outcome.secret_version or previous.observed_secret_version,
+        next_sync_time=now.replace(microsecond=0),
         conditions=conditions.merge(kept, claims, cleared=verdict.cleared, generation=generation, now=now),
     )
 
@@ -197,7 +215,11 @@ def _handled(previous: AccountStatus, requested_at: str | None, outcome: Account
 
 
 def _is_timeout(outcome: AccountOutcome) -> bool:
-    return outcome.failure is not None and outcome.failure.reason is Reason.TIMED_OUT
+    return _is_for(outcome, Reason.TIMED_OUT)
+
+
+def _is_for(outcome: AccountOutcome, reason: Reason) -> bool:
+    return outcome.failure is not None and outcome.failure.reason is reason
 
 
 def _next_time(

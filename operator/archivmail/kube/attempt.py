@@ -14,6 +14,7 @@ from datetime import datetime
 
 from archivmail.decide import status as statuses
 from archivmail.decide.due import RunNow, Step, Trigger
+from archivmail.decide.givingway import gives_way
 from archivmail.decide.notices import notices
 from archivmail.decide.spreading import Spread, spread_of
 from archivmail.kube.api import Document, KubeApi
@@ -39,7 +40,8 @@ ABANDON_AFTER_S = 6.0
 while it waits for the server. One that still does not end is left alone: it keeps its turn, and writes are idempotent.
 """
 
-StartRun = Callable[[Job, Watcher, Callable[[], bool]], "asyncio.Future[AccountOutcome]"]
+StartRun = Callable[[Job, Watcher, Callable[[], bool], Callable[[], bool]], "asyncio.Future[AccountOutcome]"]
+"""Job, watcher, "should it stop?", "should it give way at its next batch?"; the questions come from another thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +146,12 @@ class Attempts:
         stop = threading.Event()
         account.run_started(stop, begun.seen.generation)
         watcher = RunWatcher(self._metrics, self._rotation_taker(account, begun.spec))
-        run = turn.run = self._start_run(job, watcher, stop.is_set)
+
+        def should_give_way() -> bool:
+            ran_for = self._clock() - started_at
+            return gives_way(ran_for=ran_for, is_wanted=turn.is_wanted(), kept=watcher.stored)
+
+        run = turn.run = self._start_run(job, watcher, stop.is_set, should_give_way)
         telling = asyncio.ensure_future(self._tell_progress(account, begun, watcher))
         try:
             await _end_of(run, account)

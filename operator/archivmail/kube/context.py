@@ -42,7 +42,8 @@ class OperatorContext:
     """What app.py puts in. The callables block and are called in threads of their own, several at once."""
 
     settings: OperatorSettings
-    run_account: Callable[[Job, Watcher, Callable[[], bool]], AccountOutcome]
+    run_account: Callable[[Job, Watcher, Callable[[], bool], Callable[[], bool]], AccountOutcome]
+    """One run: the job, who hears of it, whether it should stop, whether it should give way at its next batch."""
     save_status: Callable[[AccountRef, dict[str, object]], None]
     """Keep the JSON of a status in the catalog. Raises ArchiveUnavailable."""
     archive_ready: Callable[[], None]
@@ -63,5 +64,7 @@ class OperatorContext:
     clock: Clock
     know_cluster: Callable[[Iterable[str]], None] = lambda _: None
     """Hears the addresses that no account may be connected to, before the first run and every few minutes."""
+    host_room: Callable[[str, int], int | None] = lambda *_: None
+    """How many connections to that host and port may be open at once; None for any number. Quick."""
     listen_host: str = ""
     """Address of the HTTP servers; empty means all."""

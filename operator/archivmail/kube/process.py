@@ -31,7 +31,7 @@ from archivmail.kube.results import ResultKeeper
 from archivmail.kube.scheduler import Scheduler
 from archivmail.kube.secretreader import SecretReader
 from archivmail.kube.series import series
-from archivmail.kube.slots import Slots
+from archivmail.kube.slots import Lane, Slots
 from archivmail.kube.statuswriter import StatusWriter
 from archivmail.kube.tenure import Tenure, tenure
 from archivmail.kube.threads import in_thread
@@ -211,10 +211,12 @@ class _Operator:
 def _scheduler(
     context: OperatorContext, api: KubeApi, *, events: EventSender, index: IndexDrain, upkeep: Upkeep, held: Tenure
 ) -> Scheduler:
-    def start_run(job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> "asyncio.Future[AccountOutcome]":
+    def start_run(
+        job: Job, watcher: Watcher, should_stop: Callable[[], bool], should_give_way: Callable[[], bool]
+    ) -> "asyncio.Future[AccountOutcome]":
         def work() -> AccountOutcome:
             upkeep.give_way(job.ref)
-            return context.run_account(job, watcher, held.stopping(should_stop))
+            return context.run_account(job, watcher, held.stopping(should_stop), should_give_way)
 
         def ended(_: object) -> None:
             index.wake()
@@ -245,13 +247,20 @@ def _scheduler(
         keeper=keeper,
         events=events,
         tokens=RefreshTokens(api, events),
-        turns=Turns(Slots(context.settings.slots, context.metrics.slots_in_use), context.metrics.queue_waited),
+        turns=_turns(context),
         start_run=start_run,
         metrics=context.metrics,
         clock=context.clock,
     )
     driver = Driver(api=api, attempts=attempts, keeper=keeper, secrets=secrets, clock=context.clock)
     return Scheduler(driver=driver, events=events, account_deleted=account_deleted)
+
+
+def _turns(context: OperatorContext) -> Turns:
+    def room(lane: Lane) -> int | None:
+        return context.host_room(*lane) if isinstance(lane, tuple) else None
+
+    return Turns(Slots(context.settings.slots, context.metrics.slots_in_use, room), context.metrics.queue_waited)
 
 
 @contextlib.asynccontextmanager

@@ -21,7 +21,8 @@ class RunWatcher:
         """`rotated` is called in the thread of the run."""
         self._inner = inner
         self._rotated = rotated
-        self._stored = 0
+        self.stored = 0
+        """Placements, those included that no checkpoint has made durable yet."""
         self.durable = 0
         """Placements that a checkpoint has made durable. Status may lag, never lead (design §1.5)."""
         self.to_do = 0
@@ -31,7 +32,7 @@ class RunWatcher:
         self._inner.progressed(progress)
 
     def message_stored(self, size: int, stored: Stored) -> None:
-        self._stored += stored.is_new_placement
+        self.stored += stored.is_new_placement
         self._inner.message_stored(size, stored)
 
     def folder_reset(self, folder: str, before: UidValidity, after: UidValidity) -> None:
@@ -41,7 +42,7 @@ class RunWatcher:
         self._inner.imap_failed(stage, reason)
 
     def archive_written(self, seconds: float, octets: int) -> None:
-        self.durable = self._stored
+        self.durable = self.stored
         self._inner.archive_written(seconds, octets)
 
     def token_rotated(self, rotation: Rotation) -> None:

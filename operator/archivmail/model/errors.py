@@ -17,6 +17,7 @@ ArchivmailError
 ├── FolderRefused       one folder cannot be opened; the others can
 ├── ArchiveDamaged      octets in the archive are not what was written
 └── Aborted             the run was told to stop (deletion, suspension, shutdown, timeout)
+    └── GaveWay         the run had its turn, and goes on after the accounts that wait
 
 Texts are one sentence, say what to do, and never hold a credential, a subject or an address.
 """
@@ -120,3 +121,9 @@ class Aborted(ArchivmailError):
     """The run was told to stop; what it archived is kept."""
 
     reason = Reason.INTERRUPTED
+
+
+class GaveWay(Aborted):
+    """Between two batches: others waited, and it is their turn."""
+
+    reason = Reason.GAVE_WAY

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     PARTIAL_SUCCESS = "PartialSuccess"
     INTERRUPTED = "Interrupted"
     TIMED_OUT = "TimedOut"
+    GAVE_WAY = "GaveWay"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
     # a person must act

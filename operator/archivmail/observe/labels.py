@@ -58,6 +58,7 @@ def sync_ends() -> Iterator[tuple[str, str]]:
     yield str(Result.SUCCEEDED), str(Reason.SUCCEEDED)
     yield str(Result.INTERRUPTED), str(Reason.INTERRUPTED)
     yield str(Result.INTERRUPTED), str(Reason.TIMED_OUT)
+    yield str(Result.INTERRUPTED), str(Reason.GAVE_WAY)
     yield str(Result.PARTIAL), str(Reason.PARTIAL_FAILURE)
     yield str(Result.FAILED), str(Reason.INTERNAL_ERROR)
     for reason in _FAILURES:

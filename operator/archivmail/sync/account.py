@@ -17,15 +17,16 @@ from archivmail.model.errors import (
     ArchiveUnavailable,
     ArchivmailError,
     FolderRefused,
+    GaveWay,
     NeedsTime,
     NeedsUser,
     SessionExpired,
 )
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.notices import AuditEvent
-from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
+from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, Result
 from archivmail.model.reasons import Reason
-from archivmail.sync.folder import FolderPass, outcome_of_state, planned, unvisited
+from archivmail.sync.folder import FolderPass, joined, not_listed, outcome_of_state, planned, unvisited
 from archivmail.sync.gathering import Surroundings, checkpoint
 from archivmail.sync.measure import Measured
 from archivmail.sync.ports import AccountArchive, Clock, Connect, MailServer, OpenAccount, Watcher
@@ -56,15 +57,19 @@ def run(
     watcher: Watcher,
     clock: Clock,
     should_stop: Callable[[], bool],
+    should_give_way: Callable[[], bool] = lambda: False,
 ) -> AccountOutcome:
-    """Bring the account's archive up to date and say how complete it is."""
+    """Bring the account's archive up to date and say how complete it is.
+
+    `should_stop` ends the run at the next message, `should_give_way` between two batches.
+    """
     started_at = clock()
     deadline = started_at + job.spec.timeout
 
     def is_over() -> bool:
         return should_stop() or clock() >= deadline
 
-    the_run = _Run(job, Measured(watcher), clock, is_over, started_at)
+    the_run = _Run(job, Measured(watcher), clock, started_at, is_over=is_over, should_give_way=should_give_way)
     try:
         archive = open_account(job.ref)
     except ArchivmailError as error:
@@ -83,12 +88,20 @@ class _Run:
     """The steps of one run and what they found."""
 
     def __init__(
-        self, job: Job, watcher: Measured, clock: Clock, is_over: Callable[[], bool], started_at: datetime
+        self,
+        job: Job,
+        watcher: Measured,
+        clock: Clock,
+        started_at: datetime,
+        *,
+        is_over: Callable[[], bool],
+        should_give_way: Callable[[], bool],
     ) -> None:
         self._job = job
         self._watcher = watcher
         self._clock = clock
         self._is_over = is_over
+        self._should_give_way = should_give_way
         self._started_at = started_at
         self._tally = Tally(checkpointed_at=started_at)
         self._stage = "archive"
@@ -149,7 +162,9 @@ class _Run:
             snapshots = server.status(self._selection.selected)
             self._stage = "fetch"
             view_limit = limit_in_force(server.view_limits, (each.messages for each in snapshots.values()))
-            around = Surroundings(server, archive, self._watcher, self._clock, self._tally, view_limit)
+            around = Surroundings(
+                server, archive, self._watcher, self._clock, self._tally, self._should_give_way, view_limit
+            )
             for folder in self._selection.selected:
                 if folder.name not in self._finished:
                     self._visit(folder, snapshots.get(folder.name), around)
@@ -164,7 +179,7 @@ class _Run:
         listed = server.folders()
         self._selection = select(listed, rules)
         self._tally.folders_selected = len(self._selection.selected)
-        self._missing = [_not_there(name) for name in unmatched(listed, rules)]
+        self._missing = [not_listed(name) for name in unmatched(listed, rules)]
         if not self._selection.selected:
             raise NeedsUser(
                 f"of {len(listed)} folders on the server the rules of spec.folders select none; change them",
@@ -174,6 +189,7 @@ class _Run:
     def _visit(self, folder: Folder, snapshot: Snapshot | None, around: Surroundings) -> None:
         if self._is_over():
             raise Aborted("the run was told to stop")
+        around.give_way()
         step = None
         if snapshot is not None:
             step = planned(folder, around.viewed(snapshot), around, is_forced=self._job.forced)
@@ -181,7 +197,7 @@ class _Run:
             self._passed[folder.name] = outcome_of_state(folder, step.state)
         else:
             before = self._passed.get(folder.name)  # left by a session whose token ran out in this folder
-            self._passed[folder.name] = _joined(before, self._pass_over(folder, around))
+            self._passed[folder.name] = joined(before, self._pass_over(folder, around))
         self._tally.folders_done += 1
         self._watcher.progressed(self._tally.progress)
 
@@ -199,7 +215,7 @@ class _Run:
         except ArchivmailError:
             reached_until_now = the_pass.outcome()
             if reached_until_now is not None:
-                self._passed[folder.name] = _joined(self._passed.get(folder.name), reached_until_now)
+                self._passed[folder.name] = joined(self._passed.get(folder.name), reached_until_now)
             raise
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -210,7 +226,9 @@ class _Run:
             return
         if isinstance(error, Aborted):
             self._result = Result.INTERRUPTED
-            if is_timeout:
+            if isinstance(error, GaveWay):
+                self._failure = _failure(error, self._stage)
+            elif is_timeout:
                 limit = self._job.spec.timeout
                 text = (
                     f"the run was ended after its timeout of {limit}; what it archived is kept and the next run goes on"
@@ -264,13 +282,6 @@ class _Run:
                 raise
 
 
-def _joined(before: FolderOutcome | None, after: FolderOutcome) -> FolderOutcome:
-    """Two passes over one folder in one run, told as one."""
-    if before is None:
-        return after
-    return replace(after, added=before.added + after.added, reset_from=after.reset_from or before.reset_from)
-
-
 def _failure(error: ArchivmailError, stage: str) -> Failure:
     return Failure(
         reason=error.reason,
@@ -279,9 +290,3 @@ def _failure(error: ArchivmailError, stage: str) -> Failure:
         needs_user=isinstance(error, NeedsUser),
         stage=stage,
     )
-
-
-def _not_there(name: str) -> FolderOutcome:
-    text = f"spec.folders.include names {name!r}, but the server lists no such folder; correct the name or remove it"
-    failure = Failure(Reason.FOLDER_MISSING, text, stage="list")
-    return FolderOutcome(FolderName(name.encode()), name, MessageCounts(), failure=failure)

@@ -20,6 +20,8 @@ class Batches:
     estimate: Callable[[], SizeEstimate]
     most: int
     """How many messages one command may ask for; fewer once the server did not understand so many (trap 49)."""
+    is_over: Callable[[], bool] = lambda: False
+    """No further batch is wanted: those under way are the last ones for now."""
     under_way: list[UidSet] = field(default_factory=list)
     """The server was asked for them and is not through with them; the oldest first."""
     absent: UidSet = UidSet()  # noqa: RUF009 - immutable
@@ -48,7 +50,7 @@ class Batches:
 
     def take(self) -> UidSet | None:
         """The next batch, which is under way from now on."""
-        if not self.has_more or self.is_hopeless:
+        if not self.has_more or self.is_hopeless or self.is_over():
             return None
         batch = self._next()
         self.under_way.append(batch)

@@ -6,15 +6,16 @@ could not archive is in the ledger or simply not in the set of placements, so th
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archivmail.decide.fetching import Continue, Plan, Start, StartOver, UpToDate, plan, to_do
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchivmailError, ConnectionLost
-from archivmail.model.folder import Epoch, Folder, FolderState, LedgerEntry, Snapshot
+from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry, Snapshot
 from archivmail.model.foldernames import display
 from archivmail.model.notices import AuditEvent
-from archivmail.model.outcome import FolderOutcome, MessageCounts, QuarantinedUid
+from archivmail.model.outcome import Failure, FolderOutcome, MessageCounts, QuarantinedUid
+from archivmail.model.reasons import Reason
 from archivmail.model.uidset import Uid, UidSet, UidValidity
 from archivmail.sync.gathering import Gathering, Surroundings
 from archivmail.sync.ports import AccountArchive
@@ -252,3 +253,17 @@ def unvisited(folder: Folder, archive: AccountArchive) -> FolderOutcome:
     return (
         outcome_of_state(folder, state) if state else FolderOutcome(folder.name, display(folder.name), MessageCounts())
     )
+
+
+def not_listed(name: str) -> FolderOutcome:
+    """A folder that the rules name and the server does not have."""
+    text = f"spec.folders.include names {name!r}, but the server lists no such folder; correct the name or remove it"
+    failure = Failure(Reason.FOLDER_MISSING, text, stage="list")
+    return FolderOutcome(FolderName(name.encode()), name, MessageCounts(), failure=failure)
+
+
+def joined(before: FolderOutcome | None, after: FolderOutcome) -> FolderOutcome:
+    """Two passes over one folder in one run, told as one."""
+    if before is None:
+        return after
+    return replace(after, added=before.added + after.added, reset_from=after.reset_from or before.reset_from)

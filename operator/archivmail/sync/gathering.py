@@ -4,14 +4,14 @@ Knows nothing of plans or states; it is told which UIDs to get, and tells which 
 could not get is never passed over: it stands in the ledger, or simply stays missing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from archivmail.decide.assembling import EVERY_WAY, MAX_PROOFS_A_PASS, ways_after_refusal, ways_instead
 from archivmail.decide.batching import MAX_BATCH_MESSAGES, SizeEstimate, is_checkpoint_due
 from archivmail.decide.retrying import ledger_entry
 from archivmail.decide.substitutes import MAX_SUBSTITUTE_BYTES, is_substitute
-from archivmail.model.errors import ConnectionLost, FolderRefused, NeedsTime, ServerViolation
+from archivmail.model.errors import ConnectionLost, FolderRefused, GaveWay, NeedsTime, ServerViolation
 from archivmail.model.folder import Epoch, LedgerEntry, Snapshot
 from archivmail.model.message import Body, FetchedMessage, Refused
 from archivmail.model.reasons import Reason
@@ -33,12 +33,18 @@ class Surroundings:
     watcher: Watcher
     clock: Clock
     tally: Tally
+    should_give_way: Callable[[], bool] = lambda: False
     view_limit: int | None = None
     """The size at which the server stops showing messages, as far as the sizes of its folders tell."""
 
     def viewed(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot, limited where the folder ends exactly at the limit (trap 31)."""
         return replace(snapshot, limited=True) if snapshot.messages == self.view_limit else snapshot
+
+    def give_way(self) -> None:
+        """Between two batches or folders, where nothing is under way. Raises GaveWay when others should go first."""
+        if self.should_give_way():
+            raise GaveWay("others waited for this turn; what is archived is kept, and the run goes on after them")
 
 
 @dataclass(slots=True)
@@ -93,10 +99,13 @@ class Gathering:
 
         Raises FolderRefused when the server refuses one message after the other, and the session's errors.
         """
-        batches = Batches(missing, lambda: self._estimate, min(self._most, self.around.server.most_messages))
+        most = min(self._most, self.around.server.most_messages)
+        batches = Batches(missing, lambda: self._estimate, most, is_over=self.around.should_give_way)
         while batches.has_more:
             self._fetch_batches(batches)
             self._see_to_refused(batches)
+            if batches.has_more:
+                self.around.give_way()
         self._most = batches.most
         if batches.absent:
             self._look_again(batches.absent)

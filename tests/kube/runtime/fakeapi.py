@@ -98,9 +98,13 @@ class FakeApi:
 
     # --- what users do -----------------------------------------------------------------------------------------------
 
-    def watch(self, watch: Watch) -> None:
-        """`watch(type, document)` hears of every change from now on."""
-        self._watches.append(watch)
+    def watch(self, watch: Watch, *, alone: bool = False) -> None:
+        """`watch(type, document)` hears of every change from now on; `alone`: who watched before does not."""
+        self._watches = [watch] if alone else [*self._watches, watch]
+
+    def documents(self) -> list[Document]:
+        """Every object as it is now."""
+        return copy.deepcopy(list(self._accounts.values()))
 
     def create_account(self, ref: AccountRef, **spec: Any) -> Document:
         number = next(self._versions)

@@ -50,7 +50,7 @@ class Runs:
         self._folder = folder
         self._lock = threading.Lock()
 
-    def run(self, job: Job, _: Watcher, should_stop: Callable[[], bool]) -> AccountOutcome:
+    def run(self, job: Job, _: Watcher, should_stop: Callable[[], bool], __: Callable[[], bool]) -> AccountOutcome:
         began = datetime.now(UTC)
         password = job.credentials.password
         self._write("began", job, forced=job.forced, password=password.reveal() if password else "")

@@ -23,6 +23,7 @@ from archivmail.kube.statuswriter import StatusWriter
 from archivmail.kube.turns import Turns
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.folder import FolderName
+from archivmail.model.message import ContentId, Stored
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
 from archivmail.model.reasons import Reason
 from archivmail.observe.metrics import Metrics
@@ -58,6 +59,8 @@ class Fate:
     failure: Failure | None = None
     error: BaseException | None = None
     during: Callable[[Watcher], None] = lambda _: None
+    keeps_messages: bool = False
+    """It archives a message at once, and one more with each look at its flags."""
 
 
 @dataclass
@@ -73,9 +76,17 @@ class Stopped:
 class World:
     """Everything together. Use inside `in_world`."""
 
-    def __init__(self, slots: int = 8, spread: Callable[[str], Spread] = lambda _: EXACT) -> None:
-        self.api = FakeApi()
-        self.api.put_secret("team-a", "alice", username="alice", password="correct horse")
+    def __init__(
+        self,
+        slots: int = 8,
+        spread: Callable[[str], Spread] = lambda _: EXACT,
+        host_room: int | None = None,
+        api: FakeApi | None = None,
+    ) -> None:
+        """With `api`, everything that a process holds is new, and the cluster is as it was."""
+        self.api = api or FakeApi()
+        if api is None:
+            self.api.put_secret("team-a", "alice", username="alice", password="correct horse")
         self.metrics = Metrics()
         self.may_write: Callable[[], bool] = lambda: True
         self.runs: list[Run] = []
@@ -90,7 +101,7 @@ class World:
             keeper=keeper,
             events=self.events,
             tokens=RefreshTokens(self.api, self.events),
-            turns=Turns(Slots(slots, self.metrics.slots_in_use), self.metrics.queue_waited),
+            turns=Turns(Slots(slots, self.metrics.slots_in_use, lambda _: host_room), self.metrics.queue_waited),
             start_run=self._start,
             metrics=self.metrics,
             clock=self.clock,
@@ -100,8 +111,13 @@ class World:
         self.scheduler = Scheduler(driver=driver, events=self.events)
         self._stopped: dict[str, Stopped] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.api.watch(self._watched)
+        self.api.watch(self._watched, alone=True)
         self._sending = asyncio.ensure_future(self.events.run())
+
+    def lists(self) -> None:
+        """A process that starts finds what is there."""
+        for document in self.api.documents():
+            self._watched("ADDED", document)
 
     def clock(self) -> datetime:
         return T0 + timedelta(seconds=self.now)
@@ -157,10 +173,14 @@ class World:
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
-    def _start(self, job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> asyncio.Future[AccountOutcome]:
-        return asyncio.ensure_future(self._run(job, watcher, should_stop))
+    def _start(
+        self, job: Job, watcher: Watcher, should_stop: Callable[[], bool], should_give_way: Callable[[], bool]
+    ) -> asyncio.Future[AccountOutcome]:
+        return asyncio.ensure_future(self._run(job, watcher, should_stop, should_give_way))
 
-    async def _run(self, job: Job, watcher: Watcher, should_stop: Callable[[], bool]) -> AccountOutcome:
+    async def _run(
+        self, job: Job, watcher: Watcher, should_stop: Callable[[], bool], should_give_way: Callable[[], bool]
+    ) -> AccountOutcome:
         password = job.credentials.password.reveal() if job.credentials.password else ""
         assert all(each.ended is not None for each in self.runs_of(job.ref)), "two runs of one account at once"
         this = Run(job.ref, self.now, job.forced, job.secret_version, password)
@@ -168,7 +188,12 @@ class World:
         fate = self.fates.get(job.ref, Fate())
         began, end = self.clock(), self.now + fate.lasts_s
         fate.during(watcher)
-        while self.now < end and (fate.is_deaf or not should_stop()):  # noqa: ASYNC110 - the flag is a thread's
+        while self.now < end and (fate.is_deaf or not should_stop()):
+            if fate.keeps_messages:
+                watcher.message_stored(1000, STORED)
+            if should_give_way():
+                this.ended, fate.lasts_s = self.now, end - self.now
+                return outcome(job, began, self.clock(), failure=TURN_OVER)
             await asyncio.sleep(end - self.now if fate.is_deaf else min(LOOK_S, end - self.now))
         this.ended, this.was_stopped = self.now, should_stop()
         if fate.error is not None:
@@ -188,6 +213,10 @@ def outcome(
     """What a run of one folder gives."""
     if was_stopped:
         return AccountOutcome(Result.INTERRUPTED, began, ended, secret_version=job.secret_version)
+    if failure is TURN_OVER:
+        counts = MessageCounts(server=3, archived=1, pending=2)
+        inbox = FolderOutcome(FolderName(b"INBOX"), "INBOX", counts, passed_at=ended, added=1)
+        return AccountOutcome(Result.INTERRUPTED, began, ended, folders=(inbox,), selected=1, failure=failure, added=1)
     if failure is not None:
         return AccountOutcome(Result.FAILED, began, ended, failure=failure, secret_version=job.secret_version)
     counts = MessageCounts(server=3, archived=3)
@@ -198,6 +227,8 @@ def outcome(
 
 
 REFUSED = Failure(Reason.AUTHENTICATION_FAILED, "the server refused the password", needs_user=True, stage="login")
+TURN_OVER = Failure(Reason.GAVE_WAY, "others waited for this turn", stage="fetch")
+STORED = Stored(ContentId(bytes(32)), is_new_content=True, is_new_placement=True)
 LOST = Failure(Reason.CONNECTION_FAILED, "the connection broke", stage="connect")
 
 
