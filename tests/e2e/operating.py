@@ -76,6 +76,16 @@ class Operator:
         except (OSError, urllib.error.HTTPError):
             return False
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def wait_for_run(self) -> None:
+        """Until a run goes on."""
+        assert self._process is not None
+        self._process.wait_until(lambda: self.metrics().get("archivmail_syncs_in_progress", 0) > 0)
+
     def metrics(self) -> dict[str, float]:
         """Samples by name with labels, as they stand in the exposition."""
         lines = self.get(self.metrics_port, "/metrics").decode().splitlines()

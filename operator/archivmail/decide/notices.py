@@ -15,14 +15,24 @@ def notices(before: AccountStatus, after: AccountStatus, outcome: AccountOutcome
     told = [_reset(folder) for folder in (outcome.folders if outcome else ()) if folder.reset_from is not None]
     told = told[:MAX_RESETS]
     told += _alerts(before, outcome) if outcome else []
-    told += _ready(before.condition(ConditionType.READY), after.condition(ConditionType.READY))
+    ready = _ready(before.condition(ConditionType.READY), after.condition(ConditionType.READY))
+    complete = []
     if outcome is None or outcome.failure is None or outcome.failure.reason is not Reason.GAVE_WAY:
-        told += _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
+        complete = _complete(before.condition(ConditionType.COMPLETE), after.condition(ConditionType.COMPLETE))
+    told += _good_news(ready, complete) or [*ready, *complete]
     for kind in WARN_WHILE_TRUE:
         now_true = after.condition(kind)
         if now_true is not None and before.condition(kind) is None:
             told.append(Notice(Severity.WARNING, now_true.reason, now_true.message))
     return told
+
+
+def _good_news(ready: list[Notice], complete: list[Notice]) -> list[Notice]:
+    """One Event for both: with each new account there would be two, and thousands of accounts may be new at once."""
+    both = [*ready, *complete]
+    if len(both) < 2 or any(each.severity is Severity.WARNING for each in both):
+        return []
+    return [Notice(Severity.NORMAL, ready[0].reason, " ".join(each.text for each in both))]
 
 
 def _reset(folder: FolderOutcome) -> Notice:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.servers
 
 
 def test_a_new_account_runs_at_once_and_becomes_ready(accounts: Operator) -> None:
-    """S1, S7: apply, run, result in status; two status writes for it, and no annotation."""
+    """S1, S7: apply, run, result in status; one status write and one Event for it, and no annotation."""
     patches = 'archivmail_kube_requests_total{code="200",resource="imapaccounts/status",verb="patch"}'
     before = accounts.scrape().get(patches, 0)
     accounts.create_account("alice")
@@ -25,7 +25,9 @@ def test_a_new_account_runs_at_once_and_becomes_ready(accounts: Operator) -> Non
     metadata = accounts.get("alice")["metadata"]
     assert ["archivmail.io/finalizer"] == metadata["finalizers"]
     assert "annotations" not in metadata
-    assert 2 == accounts.scrape()[patches] - before
+    assert 1 == accounts.scrape()[patches] - before
+    accounts.wait_for_event("alice", "Succeeded")
+    assert 1 == len(accounts.events("alice"))
 
 
 def test_a_request_runs_the_account_and_is_echoed(accounts: Operator) -> None:
@@ -134,8 +136,8 @@ def test_events_tell_transitions_only(accounts: Operator) -> None:
 
     told = {each["reason"]: each for each in accounts.events("alice")}
 
-    assert {"Succeeded", "FullyArchived", "Suspended"} == set(told)
-    assert 3 == len(accounts.events("alice"))
+    assert {"Succeeded", "Suspended"} == set(told)
+    assert 2 == len(accounts.events("alice"))
     assert "Normal" == told["Succeeded"]["type"]
     assert "archivmail" == told["Succeeded"]["reportingComponent"]
     assert accounts.get("alice")["metadata"]["uid"] == told["Succeeded"]["involvedObject"]["uid"]

@@ -77,7 +77,7 @@ def test_conflicts_without_end_do_not_lose_the_result() -> None:
     in_world(story)
 
 
-def test_progress_is_written_every_15_seconds_and_only_what_is_durable() -> None:
+def test_progress_is_written_after_2_seconds_then_every_15_and_only_what_is_durable() -> None:
     """Design §1.5: status may lag, never lead."""
 
     def during(watcher: Watcher) -> None:
@@ -90,7 +90,7 @@ def test_progress_is_written_every_15_seconds_and_only_what_is_durable() -> None
     async def story(world: World) -> None:
         world.fates[ALICE] = Fate(lasts_s=100, during=during)
         world.api.create_account(ALICE)
-        await world.passes(14)
+        await world.passes(1)
         assert "messages" not in world.api.status(ALICE)
         await world.passes(2)
         expected = {"server": 10, "archived": 4, "pending": 6, "quarantined": 0, "addedLastRun": 4}
@@ -103,15 +103,31 @@ def test_progress_is_written_every_15_seconds_and_only_what_is_durable() -> None
     in_world(story)
 
 
+def test_a_first_run_that_lasts_shows_that_it_goes_on() -> None:
+    """S7: one that is over at once is told by its result alone, so that a start with thousands of accounts is cheap."""
+
+    async def story(world: World) -> None:
+        world.fates[ALICE] = Fate(lasts_s=5)
+        world.api.create_account(ALICE)
+        await world.passes(1)
+        assert 0 == world.api.requests.count("patch status")
+        await world.passes(2)
+
+        conditions = {each["type"]: each["status"] for each in world.api.status(ALICE)["conditions"]}
+        assert "True" == conditions["Reconciling"]
+
+    in_world(story)
+
+
 def test_a_run_that_was_not_asked_for_is_one_write() -> None:
     """A periodic run flips no health: only its result is written."""
 
     async def story(world: World) -> None:
         world.api.create_account(ALICE)
         await world.passes(100)
-        assert 2 == world.api.requests.count("patch status")
+        assert 1 == world.api.requests.count("patch status")
         await world.passes(600)
 
-        assert 3 == world.api.requests.count("patch status")
+        assert 2 == world.api.requests.count("patch status")
 
     in_world(story)
