@@ -77,7 +77,7 @@ def test_replacing_by_force_never_runs_two_at_once(accounts: Operator) -> None:
 
 def test_objects_that_go_at_once_leave_nothing_behind(accounts: Operator) -> None:
     """T13: created and deleted before kopf has stored its finalizer, an object sends no deletionTimestamp."""
-    for number in range(20):
+    for number in range(50):
         name = f"brief-{number}"
         accounts.fate(name, "block")
         accounts.create_account(name)
