@@ -93,7 +93,7 @@ class Operator:
 
     @staticmethod
     def get(port: int, path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             body: bytes = answer.read()
             return body
 

@@ -1,7 +1,7 @@
 """The operator with runs that do what files say: a process of its own, so that signals and crashes are real.
 
-FOLDER holds `fate-NAMESPACE.NAME` for an account (succeed, block, hang, crash, refuse, or `fail` with a text; without a
-file: succeed),
+FOLDER holds `fate-NAMESPACE.NAME` for an account (succeed, block, hang, crash, refuse, which a text may follow; without
+a file: succeed),
 `journal.jsonl`, where each run writes when it begins and ends, and `settings.json`.
 """
 
@@ -89,11 +89,9 @@ def _outcome(job: Job, fate: str, began: datetime, *, is_stopped: bool) -> Accou
     ended = datetime.now(UTC)
     if is_stopped:
         return AccountOutcome(Result.INTERRUPTED, began, ended, secret_version=job.secret_version)
-    if fate == "refuse":
-        failure = Failure(Reason.AUTHENTICATION_FAILED, "the server refused the password", needs_user=True)
-        return AccountOutcome(Result.FAILED, began, ended, failure=failure, secret_version=job.secret_version)
-    if fate.startswith("fail "):
-        failure = Failure(Reason.SERVER_VIOLATION, fate.removeprefix("fail "))
+    if fate.startswith("refuse"):
+        text = fate.removeprefix("refuse").strip() or "the server refused the password"
+        failure = Failure(Reason.AUTHENTICATION_FAILED, text, needs_user=True)
         return AccountOutcome(Result.FAILED, began, ended, failure=failure, secret_version=job.secret_version)
     counts = MessageCounts(server=3, archived=3)
     inbox = FolderOutcome(FolderName(b"INBOX"), "INBOX", counts, passed_at=ended, added=3, complete=True)
