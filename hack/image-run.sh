@@ -26,12 +26,13 @@ ROOT="${ARCHIVMAIL_ROOTFS:-$("$CHECKOUT/hack/image.sh" rootfs)}"
 mapfile -t of_the_image < <("${BUILDAH[@]}" inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' localhost/archivmail:test | grep .)
 [[ $# -gt 0 ]] || set -- archivmail operator
 
-# Mount points cannot be made on a read-only root; inside, because absolute links in the image must not lead out of it.
+# Mount points cannot be made on a read-only root. Links in the image, such as /var/run, must not lead out of it, so the
+# image's own Python follows them.
 mounts=()
 for volume in "${volumes[@]}"; do
   IFS=: read -r _ target _ <<<"$volume"
-  chroot "$ROOT" /bin/mkdir -p "$target"
-  mounts+=("$volume" "$(chroot "$ROOT" /bin/readlink -f "$target")")
+  mounts+=("$volume" "$(chroot "$ROOT" /opt/archivmail/bin/python -I -c \
+    'import os, sys; path = os.path.realpath(sys.argv[1]); os.makedirs(path, exist_ok=True); print(path)' "$target")")
 done
 export ROOT
 # shellcheck disable=SC2016 # expanded inside

@@ -9,18 +9,15 @@ set -euo pipefail
 source "$(dirname "$0")/cache.sh"
 
 NAME=localhost/archivmail:test
+MOST_MB=6000
+LABELS=org.opencontainers.image
 WHEELS="$CACHE/wheels"
 BUILDAH=(buildah --root "$CACHE/containers" --runroot "$CACHE/containers-run")
 cd "$CHECKOUT"
 
-# backend_lock: what the Dockerfile takes out of the lock of the tests to build archivmail's own wheel.
-backend_lock() {
-  awk '/^[a-z]/ {wanted = /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/} wanted' requirements/dev.lock
-}
-
 download_wheels() {
   local wanted python lock
-  wanted="$({ cat requirements/runtime.lock; backend_lock; } | sha256sum)"
+  wanted="$(cat requirements/runtime.lock requirements/image.lock | sha256sum)"
   if is_current wheels "$wanted"; then return; fi
   say "downloading wheels"
   python="$CACHE/venv/bin/python"
@@ -28,7 +25,7 @@ download_wheels() {
   rm -rf "$WHEELS"
   mkdir -p "$WHEELS"
   # For the interpreter of the base image, which need not be the one that runs pip here.
-  for lock in requirements/runtime.lock <(backend_lock); do
+  for lock in requirements/runtime.lock requirements/image.lock; do
     "$python" -m pip --disable-pip-version-check --quiet download --require-hashes --no-deps \
       --only-binary :all: --implementation cp --python-version 3.11 --dest "$WHEELS" -r "$lock" >&2
   done
@@ -37,20 +34,27 @@ download_wheels() {
 
 build() {
   local base revision
-  base="${BASE_IMAGE:-$("$CHECKOUT/hack/base-image.sh")}"
+  base="${BASE_IMAGE:-}"
+  if [[ -z $base ]]; then
+    base="$("$CHECKOUT/hack/base-image.sh")"
+    # By digest, as a released image is.
+    base="${base%:*}@$("${BUILDAH[@]}" inspect --type image --format '{{.FromImageDigest}}' "$base")"
+  fi
   download_wheels
   revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)"
   say "building $NAME"
-  # Isolation by chroot: buildah then needs neither a container runtime nor namespaces.
-  nice -n 10 "${BUILDAH[@]}" build --quiet --isolation chroot --layers=false --pull=never --format docker \
+  # Isolation by chroot: buildah then needs neither a container runtime nor namespaces. Labels once more by name, for
+  # older buildahs take a cached LABEL though its arguments have changed.
+  nice -n 10 "${BUILDAH[@]}" build --quiet --isolation chroot --layers=true --pull=never --format docker \
     --build-arg "BASE_IMAGE=$base" --build-arg "REVISION=$revision" \
+    --label "$LABELS.base.name=$base" --label "$LABELS.revision=$revision" \
     --build-arg PIP_INDEX_URL= --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheels --volume "$WHEELS:/wheels:ro" \
     --ignorefile .dockerignore --tag "$NAME" --file Dockerfile . >/dev/null
 }
 
 WANTED="$(
-  find Dockerfile .dockerignore pyproject.toml README.md LICENSE requirements operator hack/*image.sh \
-    -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+  find Dockerfile .dockerignore pyproject.toml README.md LICENSE requirements/{runtime,image}.lock operator deploy/image \
+    hack/*image.sh -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 ) ${BASE_IMAGE:-}"
 
 lock image
@@ -59,7 +63,10 @@ if is_current image "$WANTED" && "${BUILDAH[@]}" inspect --type image "$NAME" >/
 else
   build
   stamp image "$WANTED"
-  "${BUILDAH[@]}" images --filter dangling=true --quiet | xargs -r "${BUILDAH[@]}" rmi >/dev/null 2>&1 || true
+  # The layers of the build are what makes the next one quick; they are given up when they have grown too many.
+  if [[ $(du -sm "$CACHE/containers" | cut -f1) -gt $MOST_MB ]]; then
+    "${BUILDAH[@]}" images --filter dangling=true --quiet | xargs -r "${BUILDAH[@]}" rmi >/dev/null 2>&1 || true
+  fi
   say "$NAME is built"
 fi
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 import yaml
 
 from archivmail import __version__
@@ -37,8 +36,8 @@ def test_every_value_of_the_chart_has_a_schema() -> None:
 
 
 def test_image_is_never_root_and_its_base_can_be_pinned() -> None:
-    """Both stages stand on BASE_IMAGE; the last USER is a number, which runAsNonRoot can check."""
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE_IMAGE}", "${BASE_IMAGE}"]
+    """What is kept comes from BASE_IMAGE; the last USER is a number, which runAsNonRoot can check."""
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE_IMAGE}", "scratch"]
     assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE) == ["65532:65532"]
 
 
@@ -51,18 +50,12 @@ def test_everything_installed_into_the_image_has_a_hash() -> None:
         assert "--require-hashes" in line or "--no-index" in line or "--no-build-isolation" in line
 
 
-@pytest.mark.parametrize("wanted", ["hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers"])
-def test_lock_of_the_tests_has_the_build_backend(wanted: str) -> None:
-    """The Dockerfile takes it out of there."""
-    assert re.search(rf"^{wanted}==", (CHECKOUT / "requirements" / "dev.lock").read_text(), re.MULTILINE)
-
-
 def test_dockerignore_lets_in_what_the_dockerfile_copies() -> None:
     """And nothing else: no history, no archive, no cache."""
     lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
 
-    allowed = {line[1:].split("/")[0] for line in lines if line.startswith("!")}
+    allowed = {line[1:] for line in lines if line.startswith("!")}
     assert "*" in lines
     assert allowed == {name.rstrip("/") for names in copied for name in names.split()}
 

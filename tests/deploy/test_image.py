@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import urllib.error
@@ -18,6 +19,7 @@ from tests.servers.ports import release_port, reserve_port
 from tests.servers.process import ServerProcess
 
 from .chart import CHECKOUT, CRD, of_kind, one, pod_specs, render
+from .image import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200), 
 
 SITE = "opt/archivmail/lib/python3.11/site-packages"
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOP = {"dev", "etc", "lib", "lib64", "opt", "proc", "run", "sys", "tmp", "usr", "var"}
 UNCHECKED_HASH = 1  # PEP 552: the second word of a .pyc
 
 
@@ -44,6 +47,8 @@ def test_configuration_is_not_root(image: BuiltImage) -> None:
     assert {port.partition("/")[0] for port in config["ExposedPorts"]} == {"8080", "8081"}
     assert config["Labels"]["org.opencontainers.image.version"] == __version__
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert re.fullmatch(r"[0-9a-f]{40}", config["Labels"]["org.opencontainers.image.revision"])
+    assert re.search(r"@sha256:[0-9a-f]{64}$", config["Labels"]["org.opencontainers.image.base.name"])
 
 
 def test_build_settings_do_not_stay_in_the_image(image: BuiltImage) -> None:
@@ -53,9 +58,6 @@ def test_build_settings_do_not_stay_in_the_image(image: BuiltImage) -> None:
 
 def test_environment_has_exactly_the_locked_packages(image: BuiltImage) -> None:
     """No pip, no build backend, nothing that came along unasked."""
-    lock = (CHECKOUT / "requirements" / "runtime.lock").read_text()
-    locked = {_normal(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.MULTILINE)}
-
     installed = {}
     for metadata in (image.rootfs / SITE).glob("*.dist-info/METADATA"):
         fields = dict(
@@ -63,17 +65,62 @@ def test_environment_has_exactly_the_locked_packages(image: BuiltImage) -> None:
         )
         installed[_normal(fields["Name"])] = fields["Version"]
 
-    assert installed == locked | {"archivmail": __version__}
+    assert installed == _locked() | {"archivmail": __version__}
 
 
-def test_no_compiler_and_no_leftovers(image: BuiltImage) -> None:
-    """No compiler, no pip, no caches, no sources of the build."""
+def test_python_is_the_only_program(image: BuiltImage) -> None:
+    """No shell, no compiler, no package manager, nothing with special rights, and no leftovers of the build."""
     root = image.rootfs
-    for folder in ("usr/bin", "usr/local/bin", "opt/archivmail/bin"):
-        for program in ("gcc", "cc", "g++", "ld", "make", "cargo", "pip", "pip3", "git", "curl"):
-            assert not (root / folder / program).exists(), f"{folder}/{program}"
-    for leftover in ("build", "src", "wheels", "root/.cache", "tmp/pip"):
-        assert not (root / leftover).exists(), leftover
+    executable = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o111 and ".so" not in path.name
+    }
+    privileged = [path for path in root.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o6000]
+
+    assert executable == {"usr/bin/python3.11", "opt/archivmail/bin/archivmail"}
+    assert privileged == []
+    assert {path.name for path in root.iterdir()} <= TOP
+
+
+def test_image_is_small(image: BuiltImage) -> None:
+    """At most 250 MB of files, each counted once."""
+    files = {path.stat().st_ino: path.stat().st_size for path in image.rootfs.rglob("*") if path.is_file()}
+
+    assert sum(files.values()) <= 250 * 1000**2
+
+
+def test_bill_of_materials_names_what_is_inside(image: BuiltImage) -> None:
+    """CycloneDX: every locked package and the packages of the system, with versions; nothing of the machine."""
+    text = (image.rootfs / "usr/share/sbom/archivmail.cdx.json").read_text()
+    bom = json.loads(text)
+    named = {(_normal(each["name"]), each["version"]) for each in bom["components"]}
+    system = {each["name"] for each in bom["components"] if each["purl"].startswith("pkg:deb/")}
+    recorded = {path.name for path in (image.rootfs / "var/lib/dpkg/status.d").iterdir()}
+
+    assert bom["bomFormat"] == "CycloneDX"
+    assert bom["metadata"]["component"]["name"] == "archivmail"
+    assert _locked().items() <= named
+    assert {"libc6", "libssl3", "libsqlite3-0", "python3.11-minimal", "ca-certificates"} <= system
+    assert recorded == system
+    assert "file://" not in text
+
+
+def test_names_and_certificates_are_found(image: BuiltImage) -> None:
+    """What a base image brings and nobody thinks of: authorities, name look-up, time zones, threads that end."""
+    program = """
+import socket, sqlite3, ssl, threading, zoneinfo
+import kubernetes.aio.leaderelection, obstore, psycopg, zstandard
+thread = threading.Thread(target=print); thread.start(); thread.join()
+assert socket.getaddrinfo("localhost", 993)
+assert zoneinfo.ZoneInfo("Europe/Berlin")
+assert zstandard.backend == "cext"
+print(len(ssl.create_default_context().get_ca_certs()))
+"""
+    done = image.run("python", "-c", program)
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) > 50
 
 
 def test_bytecode_is_compiled_and_never_checked(image: BuiltImage) -> None:
@@ -102,6 +149,23 @@ def test_command_runs_on_a_read_only_root(image: BuiltImage) -> None:
 def test_image_prints_the_crd_of_the_checkout(image: BuiltImage) -> None:
     """What is inside is what was built."""
     assert image.run("archivmail", "crd").stdout == CRD.read_text()
+
+
+def test_skaffold_builds_this_image_and_installs_it(image: BuiltImage) -> None:
+    """What `skaffold dev` would do: the Dockerfile that was just built, and the chart with the image's name."""
+    skaffold = yaml.safe_load((CHECKOUT / "skaffold.yaml").read_text())
+    (artifact,) = skaffold["build"]["artifacts"]
+    (release,) = skaffold["deploy"]["helm"]["releases"]
+    built = (CHECKOUT / "hack" / "image.sh").read_text()
+    named = {"{{.IMAGE_REPO_archivmail}}": "localhost/archivmail", "{{.IMAGE_TAG_archivmail}}": "test"}
+    values = [f"{path}={json.dumps(named[value])}" for path, value in release["setValueTemplates"].items()]
+    values += [f"{path}={json.dumps(value)}" for path, value in release["setValues"].items()]
+
+    (spec,) = pod_specs(render(*values, namespace=release["namespace"]))
+
+    assert f"--file {artifact['docker']['dockerfile']} {artifact['context']}" in built
+    assert spec["containers"][0]["image"] == NAME
+    assert spec["containers"][0]["args"] == image.config["Cmd"]
 
 
 @pytest.fixture
@@ -177,6 +241,11 @@ def _is_ok(port: int, path: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False
+
+
+def _locked() -> dict[str, str]:
+    lock = (CHECKOUT / "requirements" / "runtime.lock").read_text()
+    return {_normal(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.MULTILINE)}
 
 
 def _normal(name: str) -> str:

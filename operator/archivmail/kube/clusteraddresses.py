@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from archivmail.kube.api import ApiFault, Document
+from archivmail.kube.api import ApiFault, ApiForbidden, Document
 from archivmail.kube.threads import in_thread
 
 LOOK_UP_S = 5.0
@@ -34,27 +34,39 @@ class Reads(Protocol):
     async def read(self, verb: str, resource: str, path: str) -> Document: ...
 
 
-async def cluster_addresses(client: Reads, server: str, environment: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """All that are known now; `server` is the URL that the client uses. Never raises, takes some seconds at most."""
-    told = [
-        *await _told(client, "get", "api", DISCOVERY),
-        *await _told(client, "list", "endpointslices", ENDPOINT_SLICES),
-    ]
-    names = {urlsplit(server).hostname or "", *told[:MAX_ADDRESSES]}
-    if inside := environment.get("KUBERNETES_SERVICE_HOST"):
-        # Outside of a cluster this machine is nobody's secret, and no name server need hear of a cluster.
-        names |= {inside, "kubernetes.default.svc", environment.get("HOSTNAME") or socket.gethostname()}
-    found = await asyncio.gather(*(_addresses(name) for name in sorted(names - {""})))
-    return frozenset().union(*found)
+class ClusterAddresses:
+    """Asks anew each time; but not again what the role forbids."""
 
+    def __init__(self, client: Reads, server: str, environment: Mapping[str, str] = os.environ) -> None:
+        """`server` is the URL that the client uses."""
+        self._client = client
+        self._server = server
+        self._environment = environment
+        self._forbidden: set[str] = set()
 
-async def _told(client: Reads, verb: str, resource: str, path: str) -> list[str]:
-    try:
-        document = await client.read(verb, resource, path)
-    except ApiFault as error:
-        _log.debug("addresses of the API server were not told", extra={"resource": resource, "why": str(error)})
-        return []
-    return [*_of_discovery(document), *_of_slices(document)]
+    async def find(self) -> frozenset[str]:
+        """All that are known now. Never raises, takes some seconds at most."""
+        told = [*await self._told("get", "api", DISCOVERY)]
+        told += await self._told("list", "endpointslices", ENDPOINT_SLICES)
+        names = {urlsplit(self._server).hostname or "", *told[:MAX_ADDRESSES]}
+        if inside := self._environment.get("KUBERNETES_SERVICE_HOST"):
+            # Outside of a cluster this machine is nobody's secret, and no name server need hear of a cluster.
+            names |= {inside, "kubernetes.default.svc", self._environment.get("HOSTNAME") or socket.gethostname()}
+        found = await asyncio.gather(*(_addresses(name) for name in sorted(names - {""})))
+        return frozenset().union(*found)
+
+    async def _told(self, verb: str, resource: str, path: str) -> list[str]:
+        if resource in self._forbidden:
+            return []
+        try:
+            document = await self._client.read(verb, resource, path)
+        except ApiForbidden:
+            self._forbidden.add(resource)
+            return []
+        except ApiFault as error:
+            _log.debug("addresses of the API server were not told", extra={"resource": resource, "why": str(error)})
+            return []
+        return [*_of_discovery(document), *_of_slices(document)]
 
 
 def _of_discovery(document: Mapping[str, Any]) -> Iterator[str]:

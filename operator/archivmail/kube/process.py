@@ -19,7 +19,7 @@ from archivmail.kube import handlers
 from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.client import KubeClient
-from archivmail.kube.clusteraddresses import AGAIN_S, cluster_addresses
+from archivmail.kube.clusteraddresses import AGAIN_S, ClusterAddresses
 from archivmail.kube.connection import load_configuration
 from archivmail.kube.context import OperatorContext
 from archivmail.kube.driver import Driver
@@ -78,8 +78,9 @@ class _Operator:
         client = KubeClient(configuration, self._context.metrics.kube_request)
         try:
             with self._http_servers():
-                self._context.know_cluster(await cluster_addresses(client, configuration.host))
-                async with _background(self._know_cluster(client, configuration.host)):
+                addresses = ClusterAddresses(client, configuration.host)
+                self._context.know_cluster(await addresses.find())
+                async with _background(self._know_cluster(addresses)):
                     return await self._serve(client)
         finally:
             await client.close()
@@ -188,10 +189,10 @@ class _Operator:
             self._health.beat()
             await asyncio.sleep(BEAT_S)
 
-    async def _know_cluster(self, client: KubeClient, server: str) -> None:
+    async def _know_cluster(self, addresses: ClusterAddresses) -> None:
         while True:
             await asyncio.sleep(AGAIN_S)
-            self._context.know_cluster(await cluster_addresses(client, server))
+            self._context.know_cluster(await addresses.find())
 
     @contextlib.contextmanager
     def _http_servers(self) -> Iterator[None]:

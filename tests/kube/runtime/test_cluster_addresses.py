@@ -11,7 +11,7 @@ import pytest
 
 from archivmail.kube.api import ApiForbidden, ApiUnavailable, Document
 from archivmail.kube.client import KubeClient
-from archivmail.kube.clusteraddresses import cluster_addresses
+from archivmail.kube.clusteraddresses import ClusterAddresses
 from archivmail.kube.connection import load_configuration
 from tests.kube.runtime.operating import SERVICE_ACCOUNT, grant
 from tests.servers.controlplane import ControlPlane
@@ -22,8 +22,10 @@ class Told:
 
     def __init__(self, **documents: Any) -> None:
         self.documents = documents
+        self.asked: list[str] = []
 
     async def read(self, verb: str, resource: str, path: str) -> Document:
+        self.asked.append(resource)
         found = self.documents.get(resource, ApiForbidden("no", 403))
         if isinstance(found, Exception):
             raise found
@@ -31,7 +33,7 @@ class Told:
 
 
 def found(client: Any, server: str = "https://192.0.2.1:6443", **environment: str) -> frozenset[str]:
-    return asyncio.run(cluster_addresses(client, server, environment))
+    return asyncio.run(ClusterAddresses(client, server, environment).find())
 
 
 @pytest.mark.servers
@@ -46,7 +48,7 @@ def test_the_api_server_tells_its_address_to_every_service_account(
     async def ask() -> frozenset[str]:
         client = KubeClient(await load_configuration(), lambda *_: None)
         try:
-            return await cluster_addresses(client, "https://192.0.2.1:6443", {})
+            return await ClusterAddresses(client, "https://192.0.2.1:6443", {}).find()
         finally:
             await client.close()
 
@@ -87,3 +89,16 @@ def test_a_host_without_an_address_is_none(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     assert {"192.0.2.1", "192.0.2.4"} == found(Told(), KUBERNETES_SERVICE_HOST="192.0.2.4", HOSTNAME="archivmail-0")
+
+
+def test_what_the_role_forbids_is_asked_for_once() -> None:
+    """Or the audit log of the cluster would have a refusal every few minutes."""
+    client = Told(api={"serverAddressByClientCIDRs": []})
+    addresses = ClusterAddresses(client, "https://192.0.2.1:6443", {})
+
+    async def twice() -> None:
+        await addresses.find()
+        await addresses.find()
+
+    asyncio.run(twice())
+    assert ["api", "endpointslices", "api"] == client.asked
