@@ -33,7 +33,7 @@ LOOPBACK = "127.0.0.0/8,::1"
 class Operator:
     """`archivmail operator` with a kubeconfig and an archive of its own. A context manager."""
 
-    def __init__(self, kubeconfig: Path, archive: Path, *, namespace: str, log: Path, **settings: str) -> None:
+    def __init__(self, kubeconfig: Path, archive: Path | str, *, namespace: str, log: Path, **settings: str) -> None:
         self.archive = archive
         self.log = log
         self._kubeconfig = kubeconfig
@@ -96,6 +96,21 @@ class Operator:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             body: bytes = answer.read()
             return body
+
+    @property
+    def process(self) -> ServerProcess:
+        assert self._process is not None
+        return self._process
+
+    def why_not_ready(self) -> str:
+        """What /readyz says while it says no; "" when it says yes."""
+        try:
+            self.get(self.health_port, "/readyz")
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return "nobody listens"
+        return ""
 
     def kill(self) -> None:
         """SIGKILL."""
