@@ -21,18 +21,23 @@ TIMEOUT_S = 240
 _BLOCK = re.compile(r"^([ ]*)```(\w+)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The fenced blocks of a page in one language, without the indentation they stand in."""
+def blocks(page: str, language: str, section: str | None = None) -> list[str]:
+    """The fenced blocks of a page, or of what stands below one `## ` heading of it, in one language, without the
+    indentation they stand in."""
     found = []
-    for indent, marked, text in _BLOCK.findall((DOCS / page).read_text()):
+    page_text = (DOCS / page).read_text()
+    if section is not None:
+        page_text = next(each for each in re.split("^## ", page_text, flags=re.MULTILINE) if each.startswith(section))
+    for indent, marked, text in _BLOCK.findall(page_text):
         if marked == language:
             found.append("".join(line.removeprefix(indent) for line in text.splitlines(keepends=True)))
     return found
 
 
-def run_page(page: str, folder: Path, env: Mapping[str, str] | None = None) -> str:
-    """Run the page's `sh` blocks and give what they printed; the first command that fails is an AssertionError."""
-    commands = blocks(page, "sh")
+def run_page(page: str, folder: Path, env: Mapping[str, str] | None = None, section: str | None = None) -> str:
+    """Run the `sh` blocks of the page or of one section, and give what they printed; the first command that fails is
+    an AssertionError."""
+    commands = blocks(page, "sh", section)
     assert commands, f"docs/{page} has no block marked sh"
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
