@@ -42,7 +42,7 @@ def schemas(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> 
     """Schemas of every kind that some shape renders."""
     manifests = [each for name in SHAPES for each in render(values=shape(name))]
     kinds = {(each["apiVersion"], each["kind"]) for each in manifests}
-    kinds.add(("archivmail.io/v1alpha1", "ImapAccount"))
+    kinds |= {("archivmail.io/v1alpha1", "ImapAccount"), ("v1", "Namespace")}
     return write_schemas(cluster.api, kinds, tmp_path_factory.mktemp("schemas"))
 
 
@@ -55,6 +55,19 @@ def test_kubeconform_accepts_every_shape(schemas: str, name: str) -> None:
 
     assert said["resources"] == []  # those with a problem
     assert said["summary"] == {"valid": len(render(values=shape(name))), "invalid": 0, "errors": 0, "skipped": 0}
+
+
+def test_kubeconform_accepts_the_overlay_for_kustomize(schemas: str) -> None:
+    """As it is built, with its patches."""
+    overlay = CHECKOUT / "deploy" / "kustomize" / "default"
+    built = subprocess.run(
+        [find_program("kubectl"), "kustomize", overlay], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    said = _kubeconform(schemas, built.stdout)
+
+    assert said["resources"] == []
+    assert said["summary"]["valid"] == built.stdout.count("\n---\n") + 1
 
 
 def test_kubeconform_would_see_a_misspelt_field(schemas: str) -> None:

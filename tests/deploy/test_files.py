@@ -8,6 +8,7 @@ import re
 import yaml
 
 from archivmail import __version__
+from archivmail.kube.resource import parse
 
 from .chart import CHART, CHECKOUT, CRD
 
@@ -26,6 +27,25 @@ def test_chart_and_image_have_the_version_of_the_package() -> None:
 
     assert chart["version"] == chart["appVersion"] == __version__
     assert f"ARG VERSION={__version__}\n" in DOCKERFILE
+
+
+def test_artifact_hub_is_told_what_is_true() -> None:
+    """Image, definition and example are those of the chart; each annotation is YAML of the form that it wants."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    said = {name.removeprefix("artifacthub.io/"): yaml.safe_load(text) for name, text in chart["annotations"].items()}
+
+    assert [each["image"] for each in said["images"]] == [f"{values['image']['repository']}:{chart['appVersion']}"]
+    crd = yaml.safe_load(CRD.read_text())
+    assert [(each["name"], each["version"], each["kind"]) for each in said["crds"]] == [
+        (crd["metadata"]["name"], crd["spec"]["versions"][0]["name"], crd["spec"]["names"]["kind"])
+    ]
+    for example in said["crdsExamples"]:
+        parse(example | {"metadata": {"namespace": "default", **example["metadata"]}}, strict=True)
+    assert {each["kind"] for each in said["changes"]} <= {
+        "added", "changed", "deprecated", "removed", "fixed", "security",
+    }  # fmt: skip
+    assert all(each["url"].startswith(f"{chart['home']}/") for each in said["links"])
 
 
 def test_every_value_of_the_chart_has_a_schema() -> None:
