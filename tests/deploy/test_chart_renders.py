@@ -52,17 +52,12 @@ def test_crd_goes_when_asked() -> None:
     assert not of_kind(render("crds.install=false"), "CustomResourceDefinition")
 
 
-def test_two_replicas_are_refused_until_they_can_share() -> None:
-    """The message names the value and what to set."""
-    with pytest.raises(HelmError, match="runs one replica only; set shards to 1"):
-        render("shards=2")
-
-
 @pytest.mark.parametrize(
     ("sets", "sentence"),
     [
         pytest.param(["persistence.enabled=false"], "name an object store", id="no-volume-and-no-object-store"),
         pytest.param(['archive.url="s3://mail/a"'], "needs catalog.url or catalog.existingSecret", id="no-catalog"),
+        pytest.param(["shards=2"], "several replicas need one archive that all of them see", id="no-shared-archive"),
         pytest.param(["serviceAccount.create=false"], "name an existing ServiceAccount", id="no-service-account"),
     ],
 )
@@ -77,6 +72,8 @@ def test_values_that_cannot_work_are_refused(sets: list[str], sentence: str) -> 
     [
         pytest.param('slot="8"', id="misspelt"),
         pytest.param("slots=0", id="no-slots"),
+        pytest.param("shards=0", id="no-shards"),
+        pytest.param("leaseSeconds=1", id="short-lease"),
         pytest.param('watchNamespaces="team-a"', id="not-a-list"),
         pytest.param('watchNamespaces=["Team A"]', id="not-a-namespace"),
         pytest.param('persistence.size="much"', id="not-a-quantity"),

@@ -54,10 +54,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* What cannot work is refused here, with what to do about it. */}}
 {{- define "archivmail.check" -}}
-{{- if gt (int .Values.shards) 1 -}}
-{{- fail "shards: this release of archivmail runs one replica only; set shards to 1" -}}
-{{- end -}}
 {{- $remote := regexMatch "^[a-z0-9]+://" .Values.archive.url | and (not (hasPrefix "file://" .Values.archive.url)) -}}
+{{- $server := or .Values.catalog.existingSecret (hasPrefix "postgresql" .Values.catalog.url) -}}
+{{- if and (gt (int .Values.shards) 1) (or (not $remote) (not $server) .Values.persistence.enabled) -}}
+{{- fail "shards: several replicas need one archive that all of them see: set archive.url to an object store (s3://bucket/prefix), catalog.existingSecret or catalog.url to a PostgreSQL database, and persistence.enabled to false" -}}
+{{- end -}}
 {{- if and (not .Values.archive.url) (not .Values.persistence.enabled) -}}
 {{- fail "archive.url: without persistence.enabled name an object store (s3://bucket/prefix), or mail would be lost with the pod" -}}
 {{- end -}}
