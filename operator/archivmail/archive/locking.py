@@ -15,7 +15,7 @@ from typing import Protocol
 
 from archivmail.archive.durability import Durability, make_directories
 from archivmail.archive.packs.faults import unavailable
-from archivmail.archive.packs.paths import file_level
+from archivmail.archive.packs.paths import MAX_LEVEL_BYTES, file_level
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import RunInProgress
 
@@ -99,7 +99,7 @@ class AccountLocks:
         try:
             make_directories(self._directory, self._durability)
             # The file stays: removing it would let two processes lock two files of one name.
-            path = self._directory / f"{file_level(ref.namespace)},{file_level(ref.name)}.lock"
+            path = self._directory / _file_name(ref)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         except OSError as error:
             raise unavailable(error, what) from error
@@ -123,3 +123,9 @@ def _unlock(fd: int) -> None:
 
 def _in_progress(ref: AccountRef) -> RunInProgress:
     return RunInProgress(f"Account {ref} is being archived by another run; try again when that has ended.")
+
+
+def _file_name(ref: AccountRef) -> str:
+    """Of at most 255 octets, which the longest names of Kubernetes together exceed."""
+    whole = f"{file_level(ref.namespace)},{file_level(ref.name)}.lock"
+    return whole if len(whole) <= MAX_LEVEL_BYTES else file_level(f"{ref.namespace},{ref.name}.lock")
