@@ -42,6 +42,7 @@ class Operator:
         slots: int = 8,
         is_clusterwide: bool = False,
         watched: Sequence[str] | None = None,
+        **settings_: object,
     ) -> None:
         """`is_clusterwide` gives it a ClusterRole; `watched` are its namespaces when that is not its own, or all."""
         self.plane = plane
@@ -55,6 +56,7 @@ class Operator:
             "health_port": self.health_port,
             "metrics_port": self.metrics_port,
             "watch_namespaces": watched if watched is not None else [] if is_clusterwide else [namespace],
+            **settings_,
         }
         (folder / "settings.json").write_text(json.dumps(settings))
         self._is_clusterwide = is_clusterwide
@@ -214,6 +216,13 @@ def allow_changing_secrets(plane: ControlPlane, namespace: str) -> None:
     rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]}]
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/{name}"
     plane.api.merge_patch(path, {"rules": rules})
+
+
+def allow_leases(plane: ControlPlane, namespace: str) -> None:
+    """What the chart adds for several shards."""
+    rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/archivmail-{namespace}"
+    plane.api.merge_patch(path, {"rules": [*RULES, rule]})
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
