@@ -12,11 +12,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog import patience
 from archivmail.archive.catalog.database import REVISION, Database, ensure_revision
 from archivmail.archive.catalog.dialects import parse_url
 from archivmail.archive.catalog.pending import commit
 from archivmail.archive.catalog.schema import TEXT_INDEX, metadata
-from archivmail.archive.catalog.server import POOL, SharedLocks
+from archivmail.archive.catalog.server import POOL, SharedLocks, wait_for_migration
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.opening import open_archive
 from archivmail.archive.packs.local import LocalStore
@@ -129,6 +130,35 @@ def test_what_an_administrator_has_set_stays(postgresql_catalog: PostgreSqlDatab
     database.close()
 
 
+def test_a_server_that_stops_answering_is_given_up(
+    tmp_path: Path, postgresql: PostgreSql, postgresql_catalog: PostgreSqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernel still acknowledges, so that no keepalive finds out. Later all is well again."""
+    monkeypatch.setattr(patience, "GRACE_S", 0.2)
+    url = f"{postgresql_catalog.url}?options=-c%20statement_timeout%3D2s&connect_timeout=2"
+    with open_archive(str(tmp_path), url, create=True, durability=NoFsync()) as archive:
+        fill(archive, {1: b"one"})
+        postgresql.pause()
+        try:
+            with pytest.raises(ArchiveUnavailable):
+                archive.account_status(ALICE)
+            with pytest.raises(ArchiveUnavailable):
+                archive.take(BOB)
+        finally:
+            postgresql.resume()
+        archive.take(BOB).close()
+        assert archive.verify().is_clean
+
+
+def test_an_index_may_take_as_long_as_it_takes(database: Database) -> None:
+    """While the tables are changed neither side gives up."""
+    with database.writing() as connection:
+        wait_for_migration(connection)
+        assert connection.connection.dbapi_connection.patience_s is None  # type: ignore[union-attr]
+    with database.holding() as connection:
+        assert connection.connection.dbapi_connection.patience_s == 630  # type: ignore[union-attr]
+
+
 def test_connections_are_bounded(postgresql_catalog: PostgreSqlDatabase) -> None:
     """However many threads ask at once, the server sees no more than the pool has."""
     database = Database(parse_url(postgresql_catalog.url))
@@ -214,6 +244,19 @@ def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # --- several processes -----------------------------------------------------------------------------------------------
 
 
+def _wait_for_no_locks(catalog: PostgreSqlDatabase) -> None:
+    """The server ends a session a moment after its client has left."""
+    locks = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database WHERE locktype = 'advisory' AND datname = %s"
+    )
+    with catalog.connect() as connection:
+        for _ in range(1000):
+            if connection.execute(locks, (catalog.name,)).fetchone() == (0,):
+                return
+            connection.execute("SELECT pg_sleep(0.01)")
+    raise AssertionError("the locks of a session that ended are still held after 10 s")
+
+
 def test_an_account_has_one_run_across_replicas(tmp_path: Path, postgresql_catalog: PostgreSqlDatabase) -> None:
     """Invariant 8: two replicas share nothing but the catalog; a replica that ends gives its accounts back."""
     with opened(tmp_path / "here", postgresql_catalog) as here:
@@ -226,6 +269,7 @@ def test_an_account_has_one_run_across_replicas(tmp_path: Path, postgresql_catal
         here.take(ALICE).close()
         left = there.take(ALICE)
         there._locks.close()  # its session ends, as with its process
+        _wait_for_no_locks(postgresql_catalog)
         here.take(ALICE).close()
         left.close()
         there.close()

@@ -55,7 +55,7 @@ def make_server_engine(url: URL) -> Engine:
         raise SpecInvalid(
             "A catalog on PostgreSQL needs the driver psycopg; install it with pip install 'archivmail[postgresql]'."
         ) from error
-    event.listen(engine, "connect", _configure)
+    _watch(engine)
     return engine
 
 
@@ -68,8 +68,19 @@ def unpooled(url: URL) -> Engine:
         connect_args=_connect_args(url),
         isolation_level="AUTOCOMMIT",  # else the first question would open a transaction that nobody ends
     )
-    event.listen(engine, "connect", _configure)
+    _watch(engine)
     return engine
+
+
+def _watch(engine: Engine) -> None:
+    """Every wait of its connections has a limit."""
+    from archivmail.archive.catalog import patience  # noqa: PLC0415 - the driver is installed with an extra
+
+    def connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> patience.PatientConnection:
+        return patience.connect(*arguments, **parameters)
+
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "connect", _configure)
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -80,6 +91,16 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _configure(connection: Any, _record: object) -> None:
+    try:
+        _set_limits(connection)
+    except BaseException:
+        connection.close()  # the pool has not taken it yet, and would leave it open
+        raise
+
+
+def _set_limits(connection: Any) -> None:
+    from archivmail.archive.catalog.patience import expect_answers  # noqa: PLC0415 - as above
+
     was, connection.autocommit = connection.autocommit, True
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
@@ -87,6 +108,7 @@ def _configure(connection: Any, _record: object) -> None:
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
+    expect_answers(connection)
     connection.autocommit = was
 
 
@@ -107,6 +129,8 @@ def wait_for_migration(connection: Connection) -> None:
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_MIGRATION_WAIT_S}s'")
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key("migration")})
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # an index that is cut short would never be made
+    driver: Any = connection.connection.dbapi_connection
+    driver.patience_s = None
 
 
 def wait_for_trail(connection: Connection) -> None:
