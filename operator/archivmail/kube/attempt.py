@@ -203,6 +203,9 @@ class Attempts:
         facts = {"result": str(outcome.result), "added": outcome.added, "folders": outcome.selected}
         facts |= {"reason": str(outcome.failure.reason), "why": outcome.failure.text} if outcome.failure else {}
         _log.info("run ended", extra=_names(account.ref) | facts)
+        if outcome.failure is not None and outcome.failure.reason is Reason.RUN_IN_PROGRESS:
+            account.know(after)  # who archives the account writes its status, and ours would be the older one
+            return
         for notice in notices(begun.status, after, outcome):
             self._events.tell(account.ref, account.seen.uid, notice)
         await self._keeper.keep(account, after, begun.document)

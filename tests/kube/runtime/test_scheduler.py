@@ -308,6 +308,24 @@ def test_another_process_that_holds_the_account_is_waited_for() -> None:
     in_world(story)
 
 
+def test_what_another_process_writes_of_its_run_stays() -> None:
+    """Replicas that disagree about their number take an account for theirs, both: the one that was refused the lock
+    knows the older status, and writes none."""
+
+    async def story(world: World) -> None:
+        world.api.create_account(ALICE)
+        await world.passes(10)
+        theirs = {**world.api.status(ALICE), "lastSyncDurationSeconds": 4242}
+        refusal = Failure(Reason.RUN_IN_PROGRESS, "another process archives alice")
+        world.fates[ALICE] = Fate(0.1, failure=refusal, during=lambda _: world.api.put_status(ALICE, {**theirs}))
+        await world.passes(600)
+
+        assert 2 == len(world.runs)
+        assert theirs == world.api.status(ALICE)
+
+    in_world(story)
+
+
 def test_shutdown_ends_all_runs_and_keeps_their_results() -> None:
     """S3: interrupted, and written before the process ends."""
 
