@@ -80,6 +80,9 @@ def test_values_that_cannot_work_are_refused(sets: list[str], sentence: str) -> 
         pytest.param('image.digest="sha256:abc"', id="not-a-digest"),
         pytest.param('metrics.prometheusRule.staleGrace="1 hour"', id="not-a-duration"),
         pytest.param('archive.url="http://mail"', id="unknown-store"),
+        pytest.param('extraEnv=[{"name":"AWS_MAX_ATTEMPTS","value":3}]', id="a-number-for-a-variable"),
+        pytest.param('imagePullSecrets=["registry"]', id="a-name-for-a-reference"),
+        pytest.param('metrics.dashboards.namespace="Grafana"', id="not-a-namespace"),
     ],
 )
 def test_schema_refuses_wrong_values(wrong: str) -> None:

@@ -247,6 +247,8 @@ class ControlPlane:
             "--shutdown-delay-duration=0s",
             f"--audit-policy-file={folder / 'audit-policy.json'}",
             f"--audit-log-path={folder / 'audit.log'}",
+            "--audit-log-maxsize=100",  # MB; a soak must not fill the disk
+            "--audit-log-maxbackup=1",
         ]
 
     def _kubeconfig(self, token: str, namespace: str) -> dict[str, object]:

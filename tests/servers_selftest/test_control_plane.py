@@ -28,6 +28,20 @@ def test_version_is_the_pinned_one(control_plane: ControlPlane) -> None:
     assert (version["major"], version["minor"]) == tuple(pinned.removeprefix("v").split(".")[:2])
 
 
+def test_requests_of_a_service_account_are_told_apart(control_plane: ControlPlane, namespace: str) -> None:
+    """With what the authorizer said of each; the administrator's are not among them."""
+    client = control_plane.client(control_plane.service_account_token(namespace, "asker"))
+    with pytest.raises(ApiError, match="403"):
+        client.get(f"/api/v1/namespaces/{namespace}/secrets")
+    control_plane.api.get(f"/api/v1/namespaces/{namespace}/secrets")
+
+    (event,) = control_plane.requests_of(namespace, "asker")
+
+    assert ("list", "secrets") == (event["verb"], event["objectRef"]["resource"])
+    assert event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+    assert control_plane.requests_of(namespace, "nobody") == []
+
+
 def test_namespaces_are_fresh_and_apart(control_plane: ControlPlane, namespace: str) -> None:
     """What one test applies is not seen in another's namespace."""
     control_plane.apply(CONFIG_MAP, namespace=namespace)
