@@ -187,7 +187,7 @@ def test_transition_time_moves_only_when_the_status_flips() -> None:
 
 def test_acknowledged_manual_account_says_how_to_run_it() -> None:
     """interval 0s and never requested: observedGeneration is written, no run is planned."""
-    status = acknowledge(AccountStatus(), generation=1, now=NOW)
+    status = acknowledge(AccountStatus(), generation=1, is_suspended=False, now=NOW)
 
     assert (1, None) == (status.observed_generation, status.next_sync_time)
     assert {"Ready": "Unknown NeverSynced", "Complete": "Unknown NeverSynced"} == shown(status)

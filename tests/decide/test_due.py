@@ -46,6 +46,7 @@ MANUAL = replace(ACCOUNT, interval=timedelta(0), status=replace(SYNCED, next_syn
             replace(ACCOUNT, status=replace(SYNCED, next_sync_time=None)), RunNow(Trigger.RETRY), id="cut-off-first-run"
         ),
         pytest.param(replace(ACCOUNT, suspend=True, requested_at="r2"), WaitForChange(), id="suspended"),
+        pytest.param(replace(ACCOUNT, suspend=True, generation=4), Acknowledge(), id="suspended-and-not-seen-yet"),
         pytest.param(MANUAL, WaitForChange(), id="manual-only"),
         pytest.param(replace(MANUAL, requested_at="r2"), RunNow(Trigger.REQUEST), id="manual-and-requested"),
         pytest.param(

@@ -52,7 +52,7 @@ class WaitForChange:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """No run, but the generation has been seen: write that to the status (interval 0s, not requested)."""
+    """No run, but the generation has been seen: write that to the status (suspended, or interval 0s)."""
 
 
 Step = RunNow | WaitUntil | WaitForChange | Acknowledge
@@ -62,7 +62,7 @@ def next_step(observed: Observed, now: datetime) -> Step:
     """What to do with this account at `now`."""
     status = observed.status
     if observed.suspend:
-        return WaitForChange()
+        return WaitForChange() if status.observed_generation == observed.generation else Acknowledge()
     if observed.requested_at and observed.requested_at != status.last_handled_reconcile_at:
         return RunNow(Trigger.REQUEST)
     if observed.interval <= timedelta(0):  # S1: manual only

@@ -21,6 +21,8 @@ from archivmail.model.status import (
 
 MAX_FOLDERS = 100
 MAX_QUARANTINED_UIDS = 20
+ON_REQUEST_TEXT = "Runs only on request: set the annotation archivmail.io/requestedAt to a new value."
+SUSPENDED_TEXT = "No run has ended yet, and none begins while spec.suspend is true."
 SOON = timedelta(seconds=1)
 START_TEXT = {
     Trigger.FIRST: "The first run goes on.",
@@ -43,9 +45,9 @@ def begin(previous: AccountStatus, *, generation: int, trigger: Trigger, now: da
     )
 
 
-def acknowledge(previous: AccountStatus, *, generation: int, now: datetime) -> AccountStatus:
-    """The spec was read and asks for no run (interval 0s)."""
-    text = "Runs only on request: set the annotation archivmail.io/requestedAt to a new value."
+def acknowledge(previous: AccountStatus, *, generation: int, is_suspended: bool, now: datetime) -> AccountStatus:
+    """The spec was read and asks for no run (suspended, or interval 0s), so nothing goes on and nothing is planned."""
+    text = SUSPENDED_TEXT if is_suspended else ON_REQUEST_TEXT
     claims = [
         conditions.Claim(kind, ConditionStatus.UNKNOWN, Reason.NEVER_SYNCED, text)
         for kind in (ConditionType.READY, ConditionType.COMPLETE)
@@ -56,7 +58,7 @@ def acknowledge(previous: AccountStatus, *, generation: int, now: datetime) -> A
         previous,
         observed_generation=generation,
         next_sync_time=None,
-        conditions=conditions.merge(kept, claims, generation=generation, now=now),
+        conditions=conditions.merge(kept, claims, cleared=[ConditionType.RECONCILING], generation=generation, now=now),
     )
 
 

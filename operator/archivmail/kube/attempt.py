@@ -17,6 +17,7 @@ from archivmail.decide.due import RunNow, Step, Trigger
 from archivmail.decide.givingway import gives_way
 from archivmail.decide.notices import notices
 from archivmail.decide.spreading import Spread, spread_of
+from archivmail.decide.writing import START_SHOWN_AFTER_S, WRITE_EVERY_S, is_awaited
 from archivmail.kube.api import Document, KubeApi
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, seen
@@ -34,9 +35,6 @@ from archivmail.observe.metrics import Metrics
 from archivmail.sync.account import Job
 from archivmail.sync.ports import Clock, Watcher
 
-SHOWN_AFTER_S = 2.0
-"""A run that ends sooner is told by its result alone: one write of status in place of two, for each of all accounts."""
-PROGRESS_EVERY_S = 15.0
 ABANDON_AFTER_S = 6.0
 """How long the end of a run is waited for when the account leaves us. A run looks at its flag between messages and
 while it waits for the server. One that still does not end is left alone: it keeps its turn, and writes are idempotent.
@@ -58,8 +56,6 @@ class Begun:
     status: AccountStatus
     document: Document | None
     """The object as it is after our last write, if that is known."""
-    is_news: bool
-    """Whether its start is worth a write."""
 
 
 class Attempts:
@@ -110,6 +106,7 @@ class Attempts:
         now, status = seen(document)
         account.look_at(now)
         previous = account.unsaved or status
+        account.has_shown(status)
         account.know(previous)
         step = decide(account)
         if not isinstance(step, RunNow) or account.is_unwanted:
@@ -137,10 +134,9 @@ class Attempts:
     ) -> Begun:
         at_start = account.seen
         status = statuses.begin(previous, generation=at_start.generation, trigger=trigger, now=self._clock())
-        is_news = trigger.is_asked_for or status.conditions != previous.conditions
         account.know(status)
         _log.info("run began", extra=_names(account.ref) | {"trigger": str(trigger)})
-        return Begun(at_start, spec, trigger, status, document, is_news=is_news)
+        return Begun(at_start, spec, trigger, status, document)
 
     async def _run(self, account: LiveAccount, begun: Begun, job: Job, turn: Turn) -> AccountOutcome:
         """Start the thread and stay with it until it has ended or is given up. Never raises for what the run does."""
@@ -182,11 +178,14 @@ class Attempts:
         return take
 
     async def _tell_progress(self, account: LiveAccount, begun: Begun, watcher: RunWatcher) -> None:
-        if begun.is_news:
-            await asyncio.sleep(SHOWN_AFTER_S)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if is_awaited(account.shown, begun.status):
+            await asyncio.sleep(START_SHOWN_AFTER_S)
             begun.document = await self._keeper.show(account, during(begun.status, watcher), begun.document)
         while True:
-            await asyncio.sleep(PROGRESS_EVERY_S)
+            await asyncio.sleep(max(account.written_at, began) + WRITE_EVERY_S - loop.time())
+            began = loop.time()
             begun.document = await self._keeper.show(account, during(begun.status, watcher), begun.document)
 
     async def _finish(self, account: LiveAccount, begun: Begun, outcome: AccountOutcome) -> None:

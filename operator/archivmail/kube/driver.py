@@ -54,6 +54,8 @@ class Driver:
                 failures += 1
                 _log.warning("account could not be read", extra=_names(account) | {"why": str(error)})
                 await _pause(account, pause_s)
+        if account.unsaved is not None and not account.is_gone:
+            await self._keeper.save(account)
 
     async def _step(self, account: LiveAccount) -> None:
         account.changed.clear()
@@ -105,6 +107,7 @@ class Driver:
         account.look_at(now)
         if account.unsaved is None:
             account.know(status)
+            account.has_shown(status)
 
     async def _acknowledge(self, account: LiveAccount) -> None:
         document = await self._api.get_account(account.ref)
@@ -114,7 +117,10 @@ class Driver:
         now, status = seen(document)
         account.look_at(now)
         previous = account.unsaved or status
-        after = statuses.acknowledge(previous, generation=account.seen.generation, now=self._clock())
+        account.has_shown(status)
+        after = statuses.acknowledge(
+            previous, generation=account.seen.generation, is_suspended=account.seen.is_suspended, now=self._clock()
+        )
         await self._keeper.keep(account, after, document)
 
     async def _wait(self, account: LiveAccount, until: datetime | None) -> None:
@@ -124,16 +130,17 @@ class Driver:
             limits.append(seconds(until - self._clock()))
         if account.unsaved is not None:
             limits.append(account.save_at - loop.time())
-        poll_s = _spread(SECRET_POLL_S) if waits_for_secret(account) else None
-        if poll_s is not None:
-            limits.append(poll_s)
+        secret_due_at = _secret_due_at(account, loop.time())
+        if secret_due_at is not None:
+            limits.append(secret_due_at - loop.time())
         timeout_s = min(limits)
         await account.wait(timeout_s)
         if account.changed.is_set():
             return
         if timeout_s == limits[0]:
             account.must_look = True
-        elif timeout_s == poll_s:
+        elif secret_due_at is not None and loop.time() >= secret_due_at:
+            account.secret_due_at = None
             await self._look_at_secret(account)
 
     async def _look_at_secret(self, account: LiveAccount) -> None:
@@ -153,6 +160,15 @@ def waits_for_secret(account: LiveAccount) -> bool:
     reasons = {each.reason for each in account.status.conditions}
     waits = not reasons.isdisjoint(SECRET_REASONS | {Reason.AUTHENTICATION_FAILED, Reason.EGRESS_DENIED})
     return waits or (spec.ca_secret_name is not None and Reason.TLS_FAILED in reasons)
+
+
+def _secret_due_at(account: LiveAccount, now: float) -> float | None:
+    """When to look at the Secret next. What happens meanwhile does not put it off."""
+    if not waits_for_secret(account):
+        account.secret_due_at = None
+    elif account.secret_due_at is None:
+        account.secret_due_at = now + _spread(SECRET_POLL_S)
+    return account.secret_due_at
 
 
 async def _pause(account: LiveAccount, seconds_: float) -> None:

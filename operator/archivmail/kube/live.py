@@ -5,6 +5,7 @@ Knows how to read a document; knows no API server, no rule.
 
 import asyncio
 import contextlib
+import math
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,10 @@ class LiveAccount:
     seen: Seen
     status: AccountStatus
     """The last known status without its folders: accounts are many, and a status can be long."""
+    shown: AccountStatus = field(default_factory=AccountStatus)
+    """The last status that was written or read, without its folders."""
+    written_at: float = -math.inf
+    """Loop time of the last write."""
     unsaved: AccountStatus | None = None
     """A whole status that could not be written yet."""
     save_at: float = 0.0
@@ -74,6 +79,8 @@ class LiveAccount:
     must_look: bool = False
     """Something happened that only a fresh GET can tell."""
     has_new_secret: bool = False
+    secret_due_at: float | None = None
+    """Loop time of the next look at the Secret that the account waits for."""
     secret_version: str | None = None
     """Version of the Secret at the last attempt, "" when it was missing; None before the first attempt."""
     new_token: Rotation | None = None
@@ -110,6 +117,11 @@ class LiveAccount:
     def is_unwanted(self) -> bool:
         """No run may start now, and the one that goes on must end."""
         return self.is_leaving or self.is_paused or self.seen.is_suspended
+
+    def has_shown(self, status: AccountStatus, at: float | None = None) -> None:
+        """The API server has this status, `at` (loop time) by our own hand."""
+        self.shown = replace(status, folders=())
+        self.written_at = self.written_at if at is None else at
 
     def know(self, status: AccountStatus) -> None:
         """Keep what a later decision needs of a status."""

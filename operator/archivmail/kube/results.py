@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from archivmail.decide.writing import WRITE_EVERY_S, is_awaited
 from archivmail.kube.api import ApiForbidden, ApiRefused, ApiUnavailable, Document
 from archivmail.kube.live import LiveAccount
 from archivmail.kube.statuswriter import ObjectGone, StatusWriter
@@ -36,24 +37,27 @@ class ResultKeeper:
         self._save_status = save_status
 
     async def show(self, account: LiveAccount, status: AccountStatus, known: Document | None) -> Document | None:
-        """Write a passing status (a run began, progress): when that fails, the next one is soon enough.
+        """Write a passing status (a run goes on): when that fails, the next one is soon enough.
 
         Gives the object as it is then, None when that is not known.
         """
         if account.is_leaving:
             return known
         try:
-            return await self._writer.write(account.ref, account.seen.uid, status, known)
+            document = await self._writer.write(account.ref, account.seen.uid, status, known)
         except ObjectGone:
             account.leave(gone=True)
         except ApiRefused as error:
             _log.error("status refused", extra=_facts(account, error))
         except (ApiUnavailable, ApiForbidden) as error:
             _log.warning("status not written", extra=_facts(account, error))
+        else:
+            account.has_shown(status, asyncio.get_running_loop().time())
+            return document
         return None
 
     async def keep(self, account: LiveAccount, status: AccountStatus, known: Document | None = None) -> None:
-        """Write a result; it is kept in memory until that is done or a newer one takes its place."""
+        """Write a result, at once or when it is due; it stays in memory until then, or until a newer one comes."""
         account.know(status)
         account.unsaved = status
         try:
@@ -63,7 +67,12 @@ class ResultKeeper:
                     await self._keep_policy(account.ref, account.seen.spec.policy)
         except (ArchivmailError, TimeoutError) as error:
             _log.warning("status not kept in the catalog", extra=_facts(account, error))
-        await self.save(account, known)
+        due_at = account.written_at + WRITE_EVERY_S
+        can_wait = not is_awaited(account.shown, status) and not account.is_unwanted
+        if can_wait and due_at > asyncio.get_running_loop().time():
+            account.save_at = due_at
+        else:
+            await self.save(account, known)
 
     async def save(self, account: LiveAccount, known: Document | None = None) -> None:
         """Try to write what is unsaved; sets the time of the next attempt when that fails."""
@@ -81,6 +90,8 @@ class ResultKeeper:
             account.save_at = asyncio.get_running_loop().time() + SAVE_RETRY_S * random.uniform(0.8, 1.2)  # noqa: S311
             _log.warning("status not written", extra=_facts(account, error))
             return
+        else:
+            account.has_shown(status, asyncio.get_running_loop().time())
         account.unsaved = None
 
 

@@ -61,7 +61,7 @@ class Scheduler:
         account.look_at(now)
         if account.seen.is_suspended != before.is_suspended:
             self._events.tell(account.ref, now.uid, _suspension(account.seen))
-        if account.status.last_attempt_time is not None and status.last_attempt_time is None:
+        if account.shown.last_attempt_time is not None and status.last_attempt_time is None:
             account.must_look = True  # an old event, or somebody removed the status by hand
             account.changed.set()
 
@@ -163,6 +163,7 @@ class Scheduler:
             self.forget(former)  # deleted and created again while nobody looked
         account = LiveAccount(seen=now, status=status, is_paused=self._is_paused)
         account.know(status)
+        account.has_shown(status)
         self._accounts[now.uid] = account
         self._uids[now.ref] = now.uid
 

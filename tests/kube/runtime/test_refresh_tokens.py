@@ -169,7 +169,7 @@ def test_a_secret_that_is_gone_is_told() -> None:
     async def story(world: World) -> None:
         prepare(world, ("refresh-0", "refresh-0", "refresh-1"))
         world.api.delay_s = 0.1
-        await world.passes(0.45)
+        await world.passes(0.25)
         world.api.remove_secret("team-a", "alice")
         await world.passes(10)
         assert ("team-a", "alice") not in world.api._secrets
