@@ -57,6 +57,7 @@ DOCUMENTED = {
     "verify_last_timestamp_seconds": set(),
     "verify_damaged_messages": set(),
     "kube_requests_total": {"verb", "resource", "code"},
+    "events_dropped_total": set(),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from archivmail.decide.wording import fit_for_people
 from archivmail.model.outcome import AccountOutcome, Failure, Result
 from archivmail.model.reasons import Reason
 from archivmail.model.status import Condition, ConditionStatus, ConditionType
@@ -47,7 +48,7 @@ def merge(
             type=claim.type,
             status=claim.status,
             reason=claim.reason,
-            message=claim.message[:MAX_MESSAGE],
+            message=fit_for_people(claim.message)[:MAX_MESSAGE],
             last_transition_time=now if before is None or flipped else before.last_transition_time,
             observed_generation=generation,
         )

@@ -3,12 +3,11 @@
 import re
 from dataclasses import dataclass, field
 
+from archivmail.decide.wording import ADDRESS, UNPRINTABLE
 from archivmail.model.account import Credentials, Secret
 
 MAX_CHARS = 200
 WITHHELD = "(its words are withheld: they repeat a credential)"
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]]+@[^\s<>\"'(),;:\[\]]+")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Excerpts:
 
     def of(self, text: str) -> str:
         """The text as it may be shown; never longer than 200 characters."""
-        bare = _UNPRINTABLE.sub(" ", text).strip()
+        bare = UNPRINTABLE.sub(" ", text).strip()
         lowered = bare.lower()
         if any(word.lower() in lowered for word in self._secrets()):
             return WITHHELD
@@ -34,7 +33,7 @@ class Excerpts:
         if len(bare) > MAX_CHARS:
             # At a blank: half an address would be left otherwise. And no pattern meets a text of any length.
             bare = bare[: MAX_CHARS - 1].rpartition(" ")[0] + " …"
-        return _ADDRESS.sub("…", bare)
+        return ADDRESS.sub("…", bare)
 
     def _secrets(self) -> list[str]:
         held: tuple[Secret | None, ...] = (

@@ -89,7 +89,8 @@ class _Operator:
         context = self._context
         held = tenure(context, api)
         self._health.problem = lambda: held.problem
-        events = EventSender(api, context.clock, instance=os.environ.get("HOSTNAME") or socket.gethostname())
+        pod = os.environ.get("HOSTNAME") or socket.gethostname()
+        events = EventSender(api, context.clock, instance=pod, count_lost=context.metrics.events_lost)
         index = IndexDrain(context.drain_index, context.index_backlog, context.last_verification, context.metrics)
         upkeep = Upkeep(lambda ref, should_stop: context.keep_up(ref, held.stopping(should_stop)), context.purge_texts)
         scheduler = _scheduler(context, api, events=events, index=index, upkeep=upkeep, held=held)
@@ -173,8 +174,10 @@ class _Operator:
             _log.error("kopf gave up; the operator ends, to be started again", exc_info=running.exception())
         self._health.waiting_for = "the operator is stopping"
         _log.info("operator is stopping")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + RUNS_END_S + EVENTS_END_S
         await scheduler.shut_down(RUNS_END_S)
-        await events.drain(EVENTS_END_S)
+        await events.drain(until - loop.time())  # runs that end soon leave more time for what there is to tell
         stop_kopf.set()
         await _ended(running, KOPF_END_S)
         _log.info("operator has stopped")

@@ -67,6 +67,10 @@ class Metrics:
         """A verification ended."""
         self._accounts.verified = (at, damaged)
 
+    def events_lost(self, count: int) -> None:
+        """So many Kubernetes Events were given up."""
+        self._events_lost.inc(count)
+
     def kube_request(self, verb: str, resource: str, code: str) -> None:
         """One request to the API server; code "error" when there was no answer."""
         self._kube.labels(*labels.kube_request(verb, resource, code)).inc()
@@ -115,6 +119,9 @@ class Metrics:
         self._resets = counter("uidvalidity_resets_total", "Folders whose UIDVALIDITY changed.")
         self._imap_errors = counter(
             "imap_errors_total", "Failures of sessions and folders, by stage and reason.", "stage", "reason"
+        )
+        self._events_lost = counter(
+            "events_dropped_total", "Kubernetes Events that were not told: too many, or the API server was away."
         )
         self._kube = counter(
             "kube_requests_total",

@@ -6,13 +6,19 @@ import asyncio
 
 import pytest
 
-from archivmail.kube.events import MAX_MESSAGE_BYTES, MAX_QUEUED, bounded
+from archivmail.kube.events import MAX_BUCKETS, MAX_MESSAGE_BYTES, MAX_QUEUED, OF_ACCOUNT, OF_PROCESS, bounded
 from archivmail.model.account import ObjectUid
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
+from archivmail.observe.logs import conceal
 from tests.kube.runtime.world import ALICE, World, in_world
 
 UID = ObjectUid("uid-1")
+
+
+def lost(world: World) -> float | None:
+    """As the metric tells it."""
+    return world.metrics.registry.get_sample_value("archivmail_events_dropped_total")
 
 
 def notice(text: str) -> Notice:
@@ -67,18 +73,89 @@ def test_events_wait_for_the_api_server_and_keep_their_order() -> None:
     in_world(story)
 
 
-@pytest.mark.slow
-def test_the_queue_is_bounded_and_says_what_it_lost() -> None:
-    """The oldest go first."""
+def test_one_account_with_much_news_leaves_room_for_others() -> None:
+    """A hundred folders that were renumbered are told; a thousand are not, and the loss is counted."""
 
     async def story(world: World) -> None:
-        for number in range(MAX_QUEUED + 5):
+        for number in range(1000):
+            world.events.tell(ALICE, UID, notice(str(number)))
+        world.events.tell(ALICE, ObjectUid("uid-2"), notice("of another account"))
+        await world.passes(1)
+        assert 1000 - OF_ACCOUNT.burst == world.events.lost == lost(world)
+        assert "of another account" == world.api.events[-1]["message"]
+        await world.passes(10 * OF_ACCOUNT.seconds_each)
+        for number in range(1000):
             world.events.tell(ALICE, UID, notice(str(number)))
         await world.passes(1)
 
+        assert OF_ACCOUNT.burst + 1 + 10 == len(world.api.events)
+
+    in_world(story)
+
+
+def test_a_fleet_in_trouble_leaves_the_api_server_in_peace() -> None:
+    """At most so many at once, and so many a second after that, however many accounts have news."""
+
+    async def story(world: World) -> None:
+        for number in range(OF_PROCESS.burst + 300):
+            world.events.tell(ALICE, ObjectUid(f"uid-{number}"), notice("news"))
+        await world.passes(1)
+
+        assert OF_PROCESS.burst == len(world.api.events)
+        assert 300 == world.events.lost == lost(world)
+        assert len(world.events._of_accounts) <= MAX_BUCKETS
+
+    in_world(story)
+
+
+def test_a_queue_that_cannot_be_sent_is_bounded_and_its_loss_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The oldest go first; a log that is flooded helps nobody."""
+
+    async def story(world: World) -> None:
+        world.api.is_down = True
+        for number in range(MAX_QUEUED):
+            world.events.tell(ALICE, ObjectUid(f"uid-{number}"), notice(str(number)))
+        await world.passes(10)
+        for number in range(500):
+            world.events.tell(ALICE, ObjectUid(f"uid-{number}"), notice("later"))
+        assert 500 == world.events.lost == lost(world)
+        world.api.is_down = False
+        await world.passes(60)
+
+        assert ["0", "501"] == [each["message"] for each in world.api.events[:2]]
         assert MAX_QUEUED == len(world.api.events)
-        assert "5" == world.api.events[0]["message"]
-        assert 5 == world.events.lost
+        assert "later" == world.api.events[-1]["message"]
+
+    in_world(story)
+
+    assert 1 == sum(record.message == "event not delivered" for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("text", "forbidden"),
+    [
+        pytest.param("Folder 'user/bob@example.org/INBOX' failed", "bob@example.org", id="address-as-folder-name"),
+        pytest.param("Folder 'a\x1b[31mred\r\nB: c' failed", "\x1b", id="escape-sequence"),
+        pytest.param("Folder 'invoice\u202efdp.exe' failed", "\u202e", id="text-direction"),
+        pytest.param("the server said: NO wrong password hunter2-hunter2", "hunter2-hunter2", id="secret-in-a-reply"),
+        pytest.param("NO mail for <alice.smith@example.org> is locked", "alice.smith", id="address-in-a-reply"),
+        pytest.param("x" * 100_000 + "@" + "y" * 100_000, "@", id="endless"),
+    ],
+)
+def test_an_event_repeats_no_secret_and_no_address_whatever_servers_and_users_write(text: str, forbidden: str) -> None:
+    """S21, invariant 10: names of folders and words of servers are free text."""
+    conceal("hunter2-hunter2")
+
+    async def story(world: World) -> None:
+        world.events.tell(ALICE, UID, notice(text))
+        await world.passes(1)
+        (event,) = world.api.events
+
+        assert forbidden not in event["message"]
+        assert len(event["message"].encode()) <= MAX_MESSAGE_BYTES
+        assert event["message"].isprintable()
 
     in_world(story)
 

@@ -92,7 +92,7 @@ class World:
         self.runs: list[Run] = []
         self.fates: dict[AccountRef, Fate] = {}
         self.saved: dict[AccountRef, dict[str, object]] = {}
-        self.events = EventSender(self.api, self.clock, instance="pod")
+        self.events = EventSender(self.api, self.clock, instance="pod", count_lost=self.metrics.events_lost)
         secrets = SecretReader(self.api)
         keeper = ResultKeeper(StatusWriter(self.api, self._may_write), self._save)
         attempts = Attempts(
