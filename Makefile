@@ -52,6 +52,10 @@ fuzz: venv ## the reader of IMAP against made-up servers, for some minutes
 bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 	$(PY) -m bench
 	$(PY) -m bench search
+	$(PY) -m bench operator
+
+soak: tools ## ten minutes of crashes and outages with 50 mailboxes; SOAK="--minutes 60" for longer
+	$(PY) -m bench.soak $(SOAK)
 
 crds: venv ## write the CRD anew from the model, and the chart's copy
 	archivmail crd > deploy/crds/archivmail.io_imapaccounts.yaml

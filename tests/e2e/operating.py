@@ -70,6 +70,9 @@ class Operator:
         if wait:
             self._process.wait_until(self.is_ready, deadline_s=READY_S)
 
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.is_running
+
     def is_ready(self) -> bool:
         try:
             return bool(self.get(self.health_port, "/readyz"))
