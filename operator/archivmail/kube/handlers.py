@@ -15,6 +15,7 @@ from typing import Any, cast
 import kopf
 
 from archivmail.decide.sharding import owner
+from archivmail.kube.admission import Admissions
 from archivmail.kube.api import GROUP, PLURAL, VERSION
 from archivmail.kube.connection import KopfLogin
 from archivmail.kube.scheduler import Scheduler
@@ -44,6 +45,7 @@ class Shard:
 def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
     """The handlers, bound to this scheduler."""
     handlers = kopf.OperatorRegistry()
+    admissions = Admissions()
     kopf.on.login(registry=handlers, id="login")(KopfLogin().log_in)
 
     # Called for every event, before the timer is started or stopped (kopf 1.45.2 process_resource_causes).
@@ -59,12 +61,17 @@ def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
             # Also without a deletionTimestamp, when the object went before its finalizer came: kopf does not stop the
             # timer then (T3, T13).
             scheduler.forget(uid)
+            admissions.leave(uid)
             return
         scheduler.observe(document)
         if "deletionTimestamp" in metadata:
             # Kopf looks at the timer right after this; were the run still going on, the finalizer would stay until its
             # next poll. Only events of this object wait meanwhile.
             await scheduler.release(uid, RELEASE_S)
+        elif FINALIZER in metadata.get("finalizers", ()):
+            admissions.leave(uid)
+        else:
+            await admissions.enter(uid)
 
     # Without an interval kopf calls the handler once and ends the timer when it returns: the schedule is ours, nothing
     # is polled, and the timer of an object that went without notice ends like any other.
