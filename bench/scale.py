@@ -107,10 +107,13 @@ class Bench:
         before = self.fleet.writes()
         began = time.monotonic()
         ready_s = self._start()
-        self.report.add(f"s from start to ready, {len(self._names)} accounts", f"{ready_s:.1f}")
+        self.report.add(
+            f"s from start to ready, {len(self._names)} accounts", f"{ready_s:.1f}, {self._cpu_s():.1f} of CPU"
+        )
         everybody = len(self._names) + 1
         _until(lambda: self.fleet.with_finalizer() == everybody, SCHEDULE_LIMIT_S, "every account taken up")
-        self.report.add("s from start to every account scheduled", f"{time.monotonic() - began:.0f}", "<= 120")
+        told = f"{time.monotonic() - began:.0f}, {self._cpu_s():.0f} of CPU"
+        self.report.add("s from start to every account scheduled", told, "<= 120")
         _until(lambda: self._synced() >= len(self._fresh), SYNC_LIMIT_S, "every first sync")
         time.sleep(2)  # the last statuses and Events are on their way
         took_s, cpu_s = time.monotonic() - began, self._cpu_s()

@@ -1,8 +1,8 @@
 """How many new objects may be on their way at once, from the first sight to the finalizer that kopf stores.
 
-Kopf sets no limit (its connector takes any number of connections): ten thousand objects at the first start would be ten
-thousand TLS handshakes at once, in one event loop. Its own `worker_limit` is no way out (T18), and neither is a limit of
-the connector, where waiting counts as the time of a request. So an object waits before kopf begins with it.
+Kopf sets no limit (its connector takes any number of connections): ten thousand objects at the first start would be
+ten thousand TLS handshakes at once, in one event loop. Its own `worker_limit` is no way out (T18), and neither is a
+limit of the connector, where waiting counts as the time of a request. So an object waits before kopf begins with it.
 """
 
 import asyncio

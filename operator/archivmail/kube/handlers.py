@@ -64,6 +64,7 @@ def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
             admissions.leave(uid)
             return
         scheduler.observe(document)
+        _lighten(cast("dict[str, Any]", document))
         if "deletionTimestamp" in metadata:
             # Kopf looks at the timer right after this; were the run still going on, the finalizer would stay until its
             # next poll. Only events of this object wait meanwhile.
@@ -104,13 +105,32 @@ def _hide_finalizer(metadata: dict[str, Any]) -> None:
         metadata["finalizers"] = [each for each in metadata["finalizers"] if each != FINALIZER]
 
 
+def _lighten(document: dict[str, Any]) -> None:
+    """Kopf keeps the last body of every object (T11), and compares it: without what neither kopf nor we need of it."""
+    document.pop("status", None)
+    document["metadata"].pop("managedFields", None)
+
+
+class NoEssence(kopf.DiffBaseStorage):
+    """Kopf copies the spec of every object at every event to tell what changed. We have no handler that asks."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nowhere."""
+
+
 def settings() -> kopf.OperatorSettings:
     """Kopf's settings; each says what it is for."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.finalizer = FINALIZER
     # Used by kopf to ask itself for another look while a timer ends; our timers end at once, so it stays unwritten.
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
-    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, v1=False)
+    chosen.persistence.diffbase_storage = NoEssence()
     chosen.posting.enabled = False  # Events are ours (events.py)
     chosen.posting.loggers = False
     chosen.peering.standalone = True

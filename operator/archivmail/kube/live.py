@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from archivmail.kube.api import Document
-from archivmail.kube.resource import ImapAccountHead, parse, parse_head
+from archivmail.kube.resource import REQUESTED_AT, ImapAccountHead, parse, parse_head
 from archivmail.model.account import AccountRef, AccountSpec, ObjectUid, Rotation
 from archivmail.model.errors import SpecInvalid
 from archivmail.model.status import AccountStatus
@@ -36,6 +36,17 @@ class Seen:
     @property
     def is_suspended(self) -> bool:
         return self.spec is not None and self.spec.suspend
+
+
+Marks = tuple[object, ...]
+
+
+def marks(document: Document) -> Marks:
+    """What of an object can matter to us, without reading all of it: most events are our own writes come back."""
+    metadata = document["metadata"]
+    requested = (metadata.get("annotations") or {}).get(REQUESTED_AT)
+    was_attempted = "lastAttemptTime" in (document.get("status") or {})
+    return metadata.get("generation"), metadata.get("deletionTimestamp"), requested, was_attempted
 
 
 def seen(document: Document) -> tuple[Seen, AccountStatus]:
@@ -73,6 +84,8 @@ class LiveAccount:
     """Loop time of the last write."""
     unsaved: AccountStatus | None = None
     """A whole status that could not be written yet."""
+    marks: Marks = ()
+    """Of the event that was read last."""
     save_at: float = 0.0
     """Loop time of the next attempt to write `unsaved`."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -11,7 +11,7 @@ from typing import Protocol
 from archivmail.kube.api import Document
 from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
-from archivmail.kube.live import LiveAccount, Seen, seen
+from archivmail.kube.live import LiveAccount, Seen, marks, seen
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.notices import Notice, Severity
@@ -52,11 +52,15 @@ class Scheduler:
 
     def observe(self, document: Document) -> None:
         """Take in an object as listed or watched, and wake its driver if that matters."""
-        now, status = seen(document)
-        account = self._accounts.get(now.uid)
-        if account is None:
-            self._welcome(now, status)
+        account = self._accounts.get(ObjectUid(document["metadata"]["uid"]))
+        told = marks(document)
+        if account is not None and account.marks == told:
             return
+        now, status = seen(document)
+        if account is None:
+            self._welcome(now, status).marks = told
+            return
+        account.marks = told
         before = account.seen
         account.look_at(now)
         if account.seen.is_suspended != before.is_suspended:
@@ -157,7 +161,7 @@ class Scheduler:
         """Accounts that are not being deleted, as they are now."""
         return iter([each for each in list(self._accounts.values()) if not each.seen.is_deleted and not each.is_gone])
 
-    def _welcome(self, now: Seen, status: AccountStatus) -> None:
+    def _welcome(self, now: Seen, status: AccountStatus) -> LiveAccount:
         former = self._uids.get(now.ref)
         if former is not None:
             self.forget(former)  # deleted and created again while nobody looked
@@ -166,6 +170,7 @@ class Scheduler:
         account.has_shown(status)
         self._accounts[now.uid] = account
         self._uids[now.ref] = now.uid
+        return account
 
 
 async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:

@@ -67,6 +67,17 @@ def test_every_event_is_observed(kind: str | None) -> None:
     assert [("observe", "u")] == hear(event(kind))
 
 
+def test_kopf_keeps_only_what_it_needs_of_an_object() -> None:
+    """T11: neither the status nor who manages which field; both are long, and there may be ten thousand objects."""
+    raw = event("MODIFIED", managedFields=[{"manager": "kubectl"}], finalizers=["archivmail.io/finalizer"])
+    raw["object"] |= {"spec": {"host": "imap.example.org"}, "status": {"folders": [{"name": "INBOX"}]}}
+
+    hear(raw)
+
+    assert {"metadata", "spec"} == set(raw["object"])
+    assert "managedFields" not in raw["object"]["metadata"]
+
+
 def test_a_deletion_that_begins_waits_for_the_end_of_the_run() -> None:
     """Before kopf looks at the timer and takes the finalizer off."""
     deletion = event("MODIFIED", deletionTimestamp="2026-11-20T10:00:00Z")
