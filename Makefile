@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds chart lock clean
+.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds chart audit lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -65,6 +65,9 @@ chart: ## write anew what is made from the chart: its README, the kustomize over
 	hack/go-tools.sh
 	hack/chart.sh
 	helm-unittest --strict --update-snapshot deploy/helm/archivmail
+
+audit: venv ## compare every locked package with known vulnerabilities (needs the internet)
+	hack/audit.sh
 
 lock: ## write the requirements locks anew
 	hack/lock.sh

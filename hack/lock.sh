@@ -16,5 +16,7 @@ compile --extra postgresql --extra documents --constraint requirements/dev.lock 
 python3 hack/wheels.py <"$listing/pylock.toml" >requirements/wheels.txt
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --no-annotate --group image --constraint requirements/dev.lock --output-file requirements/image.lock
+echo 'pip-audit>=2.10,<3' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-annotate - --output-file requirements/audit.lock
 echo awscli | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
   --no-annotate - --output-file requirements/awscli.lock

@@ -75,7 +75,7 @@ def test_list_of_wheels_belongs_to_the_lock() -> None:
     assert {digest for digest, _ in wheels()} <= locked
 
 
-@pytest.mark.parametrize("name", ["runtime", "dev", "image", "awscli"])
+@pytest.mark.parametrize("name", ["runtime", "dev", "image", "audit", "awscli"])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     """Nothing is installed that somebody could have replaced, and no lock binds to an index."""
     text = (REQUIREMENTS / f"{name}.lock").read_text()
