@@ -26,7 +26,7 @@ lane() {
 }
 
 set -m # a process group of its own, so that an interrupted run takes its compilers with it
-lane controlplane go-tools &
+lane controlplane go-tools kstatus &
 compiling=$!
 set +m
 trap 'kill -- "-$compiling" 2>/dev/null || true' EXIT
