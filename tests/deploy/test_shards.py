@@ -61,11 +61,12 @@ def test_replicas_hold_their_leases_with_the_rights_of_the_chart(
 ) -> None:
     """Each its own, given back at its end; no right is unused, none is missing, none reaches another Lease."""
     release = Release(control_plane)
-    release.install(
-        "shards=2", f'archive.url="{s3_bucket.url}"', f'catalog.url="{postgresql_catalog.url}"',
-        "persistence.enabled=false", "leaseSeconds=5",
-    )  # fmt: skip
+    shared = [f'archive.url="{s3_bucket.url}"', f'catalog.url="{postgresql_catalog.url}"', "persistence.enabled=false"]
+    release.install(*shared)
+    assert release.deployment()
+    release.install(*shared, "shards=2", "leaseSeconds=5")
     namespace = release.namespace
+    assert not control_plane.api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments")["items"]
     manifests = [each for each in yaml.safe_load_all(release.manifest()) if each]
     (spec,) = pod_specs([one(manifests, "StatefulSet")])
     kubeconfig = control_plane.service_account_kubeconfig(namespace, SERVICE_ACCOUNT, tmp_path / "kubeconfig")

@@ -131,14 +131,22 @@ class LeaseKeeper:
         """Give the Lease back, so that the next holder need not wait for its end. Never raises; takes RELEASE_S."""
         if not self.may_write() or self._document is None:
             return
-        given_back = self._written(self._document, holder="", duration=1)
         try:
             async with asyncio.timeout(RELEASE_S):
-                await self._api.replace_lease(self._namespace, given_back)
+                await self._give_back(self._document)
         except (ApiFault, TimeoutError) as error:
             _log.warning("lease not given back", extra={"lease": self.name, "why": str(error) or "no answer in time"})
         self._asked_at = NEVER
         self._heard(False)
+
+    async def _give_back(self, document: Document) -> None:
+        try:
+            await self._api.replace_lease(self._namespace, self._written(document, holder="", duration=1))
+        except ApiConflict:
+            # The end of the process has cut off a renewal, which was done all the same.
+            now = await self._api.get_lease(self._namespace, self.name)
+            if now is not None and held(now).holder == self._identity:
+                await self._api.replace_lease(self._namespace, self._written(now, holder="", duration=1))
 
     # --- requests ----------------------------------------------------------------------------------------------------
 

@@ -245,6 +245,42 @@ def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     told(story)
 
 
+def test_a_lease_is_given_back_though_a_renewal_was_cut_off() -> None:
+    """The end of the process cancels a request that the API server has done already."""
+
+    async def story(api: FakeLeases) -> None:
+        us = keeper(api)
+        await us.take()
+        api.answers_are_lost = True
+        keeping = asyncio.ensure_future(us.keep())
+        await passes(3)
+        assert 2 == len(api.writes)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        api.answers_are_lost = False
+        await us.release()
+
+        assert "" == (await lease_of(api))["spec"]["holderIdentity"]
+
+    told(story)
+
+
+def test_the_lease_of_another_is_not_given_back() -> None:
+    """It was taken from us in the last moment."""
+
+    async def story(api: FakeLeases) -> None:
+        us = keeper(api)
+        await us.take()
+        theirs = await lease_of(api)
+        theirs["spec"]["holderIdentity"] = "them"
+        await api.replace_lease("mail", theirs)
+        await us.release()
+
+        assert "them" == (await lease_of(api))["spec"]["holderIdentity"]
+
+    told(story)
+
+
 def test_after_a_pause_the_lease_of_another_is_respected() -> None:
     """SIGSTOP for longer than the Lease, then SIGCONT: the very first look at the clock says no."""
 
