@@ -16,9 +16,9 @@ from archivmail.imap.limits import Limits
 from archivmail.imap.oauth import Tokens
 from archivmail.imap.permits import Permits
 from archivmail.imap.tokenendpoint import EndpointLimits
-from archivmail.model.account import Credentials, Mechanism, Secret
 from archivmail.model.errors import NeedsUser, SpecInvalid
 from archivmail.model.reasons import Reason
+from tests.imap.test_oauth import credentials
 from tests.servers.certificates import authority_of_this_run
 from tests.servers.scripted import ScriptedServer, sample
 from tests.servers.tokens import Answer, TokenServer
@@ -92,25 +92,15 @@ def test_of_several_addresses_only_those_that_may_be_are_tried(monkeypatch: pyte
     """A name with one good address does not get the others connected to."""
     with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as bad:
         port = good.getsockname()[1]
-        bad.bind(("127.0.0.1", port))
+        bad.bind(("127.0.0.3", port))  # where no other test has a connection
         bad.listen()
         bad.setblocking(False)
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.1", "127.0.0.2")]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("127.0.0.3", "127.0.0.2")]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         with dial("a.example", port, limits=Limits(egress=egress("127.0.0.2")), should_stop=lambda: False) as sock:
             assert ("127.0.0.2", port) == sock.getpeername()
         with pytest.raises(BlockingIOError):
             bad.accept()
-
-
-def token_credentials(endpoint: TokenServer) -> Credentials:
-    return Credentials(
-        Mechanism.XOAUTH2,
-        "alice",
-        client_id=endpoint.client_id,
-        refresh_token=Secret("refresh-0"),
-        token_url=endpoint.url,
-    )
 
 
 def test_the_token_endpoint_is_under_the_same_rule() -> None:
@@ -120,7 +110,7 @@ def test_the_token_endpoint_is_under_the_same_rule() -> None:
     with TokenServer() as endpoint:
         ca_pem = authority_of_this_run().ca_pem
         with pytest.raises(NeedsUser, match=r"spec\.auth\.oauth2\.tokenURL") as caught:
-            source.source(token_credentials(endpoint), ca_pem=ca_pem).token()
+            source.source(credentials(endpoint), ca_pem=ca_pem).token()
         assert [] == endpoint.requests
     assert Reason.EGRESS_DENIED is caught.value.reason
     assert "refresh-0" not in caught.value.text
@@ -133,5 +123,5 @@ def test_a_token_endpoint_cannot_send_elsewhere() -> None:
         ca_pem = authority_of_this_run().ca_pem
         for _ in range(4):
             with pytest.raises(SpecInvalid):
-                Tokens().source(token_credentials(endpoint), ca_pem=ca_pem).token()
+                Tokens().source(credentials(endpoint), ca_pem=ca_pem).token()
         assert [] == elsewhere.requests

@@ -48,6 +48,8 @@ _KUBE_REQUESTS = {
     "secrets": ("get", "patch"),
     "events": ("create",),
     "leases": ("get", "create", "update"),
+    "api": ("get",),
+    "endpointslices": ("list",),
 }
 _VERBS = frozenset(verb for verbs in _KUBE_REQUESTS.values() for verb in verbs)
 _CODE = re.compile(r"[1-5][0-9]{2}")
