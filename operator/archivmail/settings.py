@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         "names of namespaces with commas between them",
         "Namespaces whose ImapAccounts are archived, with commas between them. Empty: all.",
     )
+    watch_secrets: bool = _field(
+        False,
+        "true or false",
+        "Whether to watch Secrets with the label archivmail.io/watch=true, so that a change runs the accounts that use "
+        "them at once. Needs leave to list and watch Secrets, which RBAC cannot limit to a label. Otherwise each run "
+        "reads its Secret, and accounts that wait for a Secret look every 10 seconds.",
+    )
     log_format: Annotated[Literal["auto", "json", "text"], BeforeValidator(_lower)] = _field(
         "auto",
         "json, text or auto",

@@ -115,6 +115,16 @@ def test_operator_of_a_tenant_asks_for_what_it_is_granted(
     assert {each["objectRef"]["namespace"] for each in needed} == {namespace}
 
 
+def test_watching_secrets_needs_its_rights() -> None:
+    """`secrets.watch`: with it Secrets can be listed and watched, and nothing else has come with it."""
+    plain, watching = (
+        next(each for each in of_kind(render(*sets), "ClusterRole") if each["metadata"]["name"].endswith("archivmail"))
+        for sets in ([], ["secrets.watch=true"])
+    )
+
+    assert granted(watching) - granted(plain) == {Right("", "secrets", verb) for verb in ("list", "watch")}
+
+
 def test_writing_refresh_tokens_needs_its_right(release: Release, namespace: str) -> None:
     """`rbac.updateSecrets`: with it a Secret can be patched, and nothing else has come with it."""
     plain, writing = (

@@ -22,6 +22,7 @@ def test_an_empty_environment_gives_the_defaults():
         "metrics_port": 8080,
         "health_port": 8081,
         "watch_namespaces": (),
+        "watch_secrets": False,
         "log_format": "auto",
         "log_level": "info",
         "shard": 0,

@@ -5,6 +5,7 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, Configuration
@@ -23,10 +24,13 @@ from archivmail.kube.api import (
     Document,
     SecretDocument,
 )
+from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef
 
 REQUEST_TIMEOUT_S = 10.0
 PAGE_SIZE = 200  # objects of a listing; with long statuses some 10 MB at once
+WATCH_S = 600  # a watch is renewed after that
+MAX_LINE = 2 * 1024 * 1024  # octets of one change; metadata is a tenth of that at most
 MAX_TEXT = 500  # characters of an answer that are quoted
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -73,6 +77,43 @@ class KubeClient:
         except ApiNotFound:
             return None
 
+    async def watch_secrets(self, namespace: str | None, label: str) -> AsyncIterator[SecretSeen]:
+        """Satisfies WatchSecrets. Asks for metadata alone."""
+        path = f"/api/v1/namespaces/{namespace}/secrets" if namespace else "/api/v1/secrets"
+        query = [("labelSelector", label)]
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        listed = await self._request("list", "secrets", "GET", path, query=query, accept=accept)
+        for item in listed.get("items") or ():
+            yield _secret_seen(item)
+        query += [
+            ("watch", "true"),
+            ("timeoutSeconds", str(WATCH_S)),
+            ("resourceVersion", str(listed["metadata"]["resourceVersion"])),
+        ]
+        accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        request = await self._client.param_serialize(
+            "GET", path, query_params=query, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+        )
+        try:
+            response = (await self._client.call_api(*request, _request_timeout=WATCH_S + 30)).response
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise _fault(response.status, "secrets cannot be watched")
+            rest = b""
+            async for octets in response.content.iter_any():
+                *lines, rest = (rest + octets).split(b"\n")
+                for line in lines:
+                    change = json.loads(line)
+                    if change["type"] == "ERROR":  # most often 410: begin again with a listing
+                        return
+                    is_gone = change["type"] == "DELETED"
+                    yield _secret_seen(change["object"], is_gone=is_gone)
+                if len(rest) > MAX_LINE:
+                    raise ApiUnavailable("the API server sent a change without end")
+        except TimeoutError:
+            return  # a watch that hung
+        except OSError as error:
+            raise ApiUnavailable(f"the API server cannot be reached ({type(error).__name__})") from error
+
     async def patch_secret(
         self, namespace: str, name: str, resource_version: str, data: Mapping[str, bytes]
     ) -> SecretDocument:
@@ -116,6 +157,7 @@ class KubeClient:
         query: list[tuple[str, str]] | None = None,
         body: Document | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> dict[str, Any]:
         """One request. `verb` and `resource` are the words of RBAC."""
         code = "error"
@@ -125,7 +167,7 @@ class KubeClient:
                     method,
                     path,
                     query_params=query,
-                    header_params={"Accept": "application/json", "Content-Type": content_type},
+                    header_params={"Accept": accept, "Content-Type": content_type},
                     body=body,
                     auth_settings=["BearerToken"],
                 )
@@ -159,6 +201,11 @@ def _secret_path(namespace: str, name: str) -> str:
 
 def _leases_path(namespace: str) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+def _secret_seen(found: Document, *, is_gone: bool = False) -> SecretSeen:
+    metadata = found["metadata"]
+    return SecretSeen(metadata["namespace"], metadata["name"], "" if is_gone else str(metadata["resourceVersion"]))
 
 
 def _secret(found: Document) -> SecretDocument:

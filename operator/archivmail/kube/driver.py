@@ -63,6 +63,9 @@ class Driver:
             await self._keeper.save(account)
         if account.must_look:
             await self._look(account)
+        if account.must_look_at_secret and account.seen.spec is not None:
+            account.must_look_at_secret = False
+            await self._look_at_secret(account)
         if account.is_leaving:
             return
         match self.decide(account):
@@ -145,11 +148,8 @@ class Driver:
 
     async def _look_at_secret(self, account: LiveAccount) -> None:
         assert account.seen.spec is not None
-        known = account.secret_version
-        if known is None:
-            known = account.status.observed_secret_version or ""
         version = await self._secrets.version(account.ref.namespace, account.seen.spec)
-        account.has_new_secret = version != known
+        account.has_new_secret = version != account.known_secret_version
 
 
 def waits_for_secret(account: LiveAccount) -> bool:

@@ -91,6 +91,8 @@ class LiveAccount:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     must_look: bool = False
     """Something happened that only a fresh GET can tell."""
+    must_look_at_secret: bool = False
+    """The watch showed a version that we do not know."""
     has_new_secret: bool = False
     secret_due_at: float | None = None
     """Loop time of the next look at the Secret that the account waits for."""
@@ -120,6 +122,11 @@ class LiveAccount:
     @property
     def ref(self) -> AccountRef:
         return self.seen.ref
+
+    @property
+    def known_secret_version(self) -> str:
+        """Of the last attempt, in this process or before."""
+        return self.status.observed_secret_version or "" if self.secret_version is None else self.secret_version
 
     @property
     def is_leaving(self) -> bool:

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 import kopf
@@ -18,6 +18,7 @@ import kopf
 from archivmail.kube import handlers
 from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
 from archivmail.kube.attempt import Attempts
+from archivmail.kube.background import background
 from archivmail.kube.client import KubeClient
 from archivmail.kube.clusteraddresses import AGAIN_S, ClusterAddresses
 from archivmail.kube.connection import load_configuration
@@ -30,6 +31,7 @@ from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.scheduler import Scheduler
 from archivmail.kube.secretreader import SecretReader
+from archivmail.kube.secretwatch import SecretWatch
 from archivmail.kube.series import series
 from archivmail.kube.slots import Lane, Slots
 from archivmail.kube.statuswriter import StatusWriter
@@ -80,7 +82,7 @@ class _Operator:
             with self._http_servers():
                 addresses = ClusterAddresses(client, configuration.host)
                 self._context.know_cluster(await addresses.find())
-                async with _background(self._know_cluster(addresses)):
+                async with background(self._know_cluster(addresses)):
                     return await self._serve(client)
         finally:
             await client.close()
@@ -97,8 +99,10 @@ class _Operator:
         await held.begin(scheduler)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
-        work = (self._beat(), events.run(), index.run(), upkeep.run(), self._hold(held, scheduler))
-        async with _background(*work):
+        work = [self._beat(), events.run(), index.run(), upkeep.run(), self._hold(held, scheduler)]
+        if context.settings.watch_secrets:
+            work.append(SecretWatch(api.watch_secrets, context.settings.watch_namespaces, scheduler.secret_seen).run())
+        async with background(*work):
             try:
                 await self._first_listing(api, scheduler, stopping)
                 if not stopping.done():
@@ -267,27 +271,8 @@ def _turns(context: OperatorContext) -> Turns:
     return Turns(Slots(context.settings.slots, context.metrics.slots_in_use, room), context.metrics.queue_waited)
 
 
-@contextlib.asynccontextmanager
-async def _background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run these beside the body; a bug in one is logged and ends only that one."""
-    tasks = [asyncio.ensure_future(_guarded(each)) for each in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
 async def _until(event: asyncio.Event) -> bool:
     return await event.wait()
-
-
-async def _guarded(work: Coroutine[None, None, None]) -> None:
-    try:
-        await work
-    except Exception:  # noqa: BLE001 - logged with its traceback
-        _log.exception("a background task ended by a bug")
 
 
 async def _ended(running: "asyncio.Future[None]", timeout_s: float) -> None:

@@ -6,12 +6,14 @@ One driver for each account (`driver`) decides when it runs. S2: never two drive
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import zip_longest
 from typing import Protocol
 
 from archivmail.kube.api import Document
 from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, marks, seen
+from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.notices import Notice, Severity
@@ -68,6 +70,21 @@ class Scheduler:
         if account.shown.last_attempt_time is not None and status.last_attempt_time is None:
             account.must_look = True  # an old event, or somebody removed the status by hand
             account.changed.set()
+
+    def secret_seen(self, each: SecretSeen) -> None:
+        """A Secret was listed or changed: accounts that use another version of it look at it now."""
+        for account in self._accounts.values():
+            spec = account.seen.spec
+            if spec is None or account.ref.namespace != each.namespace:
+                continue
+            known = account.known_secret_version.split("+")
+            names = [spec.secret_name, *([spec.ca_secret_name] if spec.ca_secret_name else [])]
+            if any(
+                name == each.name and version != each.version
+                for name, version in zip_longest(names, known, fillvalue="")
+            ):
+                account.must_look_at_secret = True
+                account.changed.set()
 
     def forget(self, uid: ObjectUid) -> None:
         """The object is gone, with or without notice (DELETED without deletionTimestamp)."""

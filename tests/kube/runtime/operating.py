@@ -218,6 +218,13 @@ def allow_changing_secrets(plane: ControlPlane, namespace: str) -> None:
     plane.api.merge_patch(path, {"rules": rules})
 
 
+def allow_watching_secrets(plane: ControlPlane, namespace: str) -> None:
+    """What the chart's secrets.watch adds, for one namespace."""
+    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/archivmail-{namespace}"
+    plane.api.merge_patch(path, {"rules": rules})
+
+
 def allow_leases(plane: ControlPlane, namespace: str) -> None:
     """What the chart adds for several shards."""
     rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}

@@ -37,6 +37,7 @@ class Settings:
     metrics_port: int
     health_port: int
     watch_namespaces: tuple[str, ...]
+    watch_secrets: bool = False
     shard: int = 0
     shards: int = 1
     lease_name: str = "archivmail"

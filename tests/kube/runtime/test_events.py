@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
-from archivmail.kube.events import MAX_BUCKETS, MAX_MESSAGE_BYTES, MAX_QUEUED, OF_ACCOUNT, OF_PROCESS, bounded
-from archivmail.model.account import ObjectUid
+from archivmail.kube.events import (
+    MAX_BUCKETS,
+    MAX_MESSAGE_BYTES,
+    MAX_QUEUED,
+    OF_ACCOUNT,
+    OF_PROCESS,
+    EventSender,
+    bounded,
+)
+from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
 from archivmail.observe.logs import conceal
+from tests.kube.runtime.fakeapi import FakeApi
 from tests.kube.runtime.world import ALICE, World, in_world
+from tests.servers.controlplane import ControlPlane
 
 UID = ObjectUid("uid-1")
 
@@ -176,3 +187,14 @@ def test_the_end_of_the_process_delivers_what_is_queued() -> None:
         assert 1 == world.events.lost
 
     in_world(story)
+
+
+@pytest.mark.servers
+def test_the_api_server_takes_every_event_that_we_make(cluster: ControlPlane, namespace: str) -> None:
+    """operator-facts §1.6: 1,024 octets, not characters; the rule of events.k8s.io/v1, kept to in core/v1 as well."""
+    sender = EventSender(FakeApi(), lambda: datetime.now(UTC), instance="pod")
+    path = f"/api/v1/namespaces/{namespace}/events"
+    ref = AccountRef(namespace, "alice")
+    for text in ("日本語" * 500, "é" * 2000, "\udcff" * 900, "a\x00b" * 500, "x" * 5000):
+        made = cluster.api.request("POST", path, dict(sender._event(ref, UID, notice(text))))
+        assert len(made["message"].encode()) <= 1024

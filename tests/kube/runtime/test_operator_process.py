@@ -184,3 +184,21 @@ def test_slots_limit_what_runs_at_once(cluster: ControlPlane, namespace: str, tm
 
         ended_a = running.journal("a", "ended")[0]["at"]
         assert ended_a <= running.journal("c", "began")[0]["at"]
+
+
+def test_a_signal_lets_queued_events_be_told(operator: Operator) -> None:
+    """Events queued at SIGTERM: what was told in the last moment is posted before the process ends."""
+    names = [f"account-{number}" for number in range(12)]
+    for name in names:
+        operator.create_account(name)
+    for name in names:
+        operator.wait_for(name, is_ready)
+    for name in names:
+        operator.patch(name, suspend=True)
+    operator.wait_for(names[-1], lambda status: status["observedGeneration"] == 2)
+    assert operator.process is not None
+
+    operator.process.signal(signal.SIGTERM)
+
+    assert 0 == operator.process.wait(15)
+    assert all("Suspended" in {each["reason"] for each in operator.events(name)} for name in names)

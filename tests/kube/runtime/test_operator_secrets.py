@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.kube.runtime.operating import Operator, condition, is_ready
+from tests.kube.runtime.operating import Operator, allow_watching_secrets, condition, is_ready, wait_until
+from tests.servers.controlplane import ControlPlane
 
 pytestmark = pytest.mark.servers
 
@@ -51,3 +53,23 @@ def test_each_run_reads_the_secret_afresh(accounts: Operator) -> None:
     accounts.wait_for("alice", lambda status: status.get("lastHandledReconcileAt") == "1")
 
     assert ["correct horse", "rotated"] == [run["password"] for run in accounts.journal("alice", "began")]
+
+
+def test_a_watched_secret_runs_its_account_at_once(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """S8: by its label, whatever the interval; a Secret without the label is read by the next run."""
+    with Operator(cluster, namespace, tmp_path, watch_secrets=True) as operator:
+        allow_watching_secrets(cluster, namespace)
+        operator.create_secret()
+        operator.create_secret("unlabelled")
+        path = f"/api/v1/namespaces/{namespace}/secrets/alice"
+        cluster.api.merge_patch(path, {"metadata": {"labels": {"archivmail.io/watch": "true"}}})
+        operator.create_account("alice")
+        operator.create_account("other", auth={"secretRef": {"name": "unlabelled"}})
+        operator.wait_for("alice", is_ready)
+        operator.wait_for("other", is_ready)
+
+        operator.change_secret("unlabelled", "new")
+        operator.change_secret("alice", "new")
+        wait_until(lambda: operator.journal("alice", "began")[-1]["password"] == "new", 30, "a run as it is now")
+
+        assert 1 == len(operator.journal("other", "began"))

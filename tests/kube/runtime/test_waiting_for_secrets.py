@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from archivmail.kube.secretwatch import SecretSeen
 from tests.kube.runtime.world import ALICE, REFUSED, Fate, World, in_world
+
+PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"
 
 
 def condition(status: dict[str, object], kind: str) -> dict[str, str]:
@@ -113,5 +116,34 @@ def test_a_secret_that_may_not_be_read_is_named() -> None:
         await world.passes(15)
 
         assert 1 == len(world.runs)
+
+    in_world(story)
+
+
+def test_a_watched_secret_runs_the_accounts_that_use_it_at_once() -> None:
+    """S8: ARCHIVMAIL_WATCH_SECRETS; a listing that shows what is known already runs nobody."""
+
+    async def story(world: World) -> None:
+        world.api.put_secret("team-a", "ca", **{"ca.crt": PEM})
+        spec = {"mode": "Implicit", "caSecretRef": {"name": "ca"}}
+        world.api.create_account(ALICE, interval="168h", tls=spec)
+        await world.passes(100)
+        first, second = world.runs[0].secret_version.split("+")
+        for name, version in (("alice", first), ("ca", second), ("other", "999")):
+            world.scheduler.secret_seen(SecretSeen("team-a", name, version))
+        world.scheduler.secret_seen(SecretSeen("team-b", "alice", "999"))
+        await world.passes(100)
+        assert [0] == world.starts()
+
+        world.api.put_secret("team-a", "alice", username="alice", password="rotated")
+        world.scheduler.secret_seen(SecretSeen("team-a", "alice", "another"))
+        await world.passes(1)
+        assert [0, 200] == world.starts()
+        assert "rotated" == world.runs[-1].password
+        world.api.put_secret("team-a", "ca", **{"ca.crt": PEM + "\n"})
+        world.scheduler.secret_seen(SecretSeen("team-a", "ca", "another"))
+        await world.passes(100)
+
+        assert [0, 200, 201] == world.starts()
 
     in_world(story)

@@ -144,10 +144,13 @@ tolerations:
 - apiGroups: [archivmail.io]
   resources: [imapaccounts/status]
   verbs: [patch]
-# Passwords, tokens and CAs that accounts name. Neither list nor watch: those would read every Secret.
+# Passwords, tokens and CAs that accounts name. Neither list nor watch unless asked for: those read every Secret.
+{{- $verbs := list "get" }}
+{{- if .Values.secrets.watch }}{{ $verbs = concat $verbs (list "list" "watch") }}{{ end }}
+{{- if .Values.rbac.updateSecrets }}{{ $verbs = append $verbs "patch" }}{{ end }}
 - apiGroups: [""]
   resources: [secrets]
-  verbs: {{ ternary "[get, patch]" "[get]" .Values.rbac.updateSecrets }}
+  verbs: [{{ join ", " $verbs }}]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

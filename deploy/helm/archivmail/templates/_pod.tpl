@@ -55,6 +55,10 @@ spec:
     - name: ARCHIVMAIL_EGRESS_ALLOW
       value: {{ join "," . | quote }}
     {{- end }}
+    {{- if .Values.secrets.watch }}
+    - name: ARCHIVMAIL_WATCH_SECRETS
+      value: "true"
+    {{- end }}
     - name: ARCHIVMAIL_METRICS_PORT
       value: "8080"
     - name: ARCHIVMAIL_HEALTH_PORT
