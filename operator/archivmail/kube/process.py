@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 import kopf
 
-from archivmail.kube import handlers
+from archivmail.kube import eventloop, handlers
 from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
 from archivmail.kube.attempt import Attempts
 from archivmail.kube.background import background
@@ -62,7 +62,7 @@ def run_operator(context: OperatorContext) -> int:
 
     Raises SpecInvalid when there is no access to an API server or a port is taken.
     """
-    return asyncio.run(_Operator(context).run())
+    return eventloop.run(_Operator(context).run())
 
 
 class _Operator:
