@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
 export PATH := $(VENV)/bin:$(CACHE)/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds chart audit lock clean
+.PHONY: help demo test test-fast test-all lint docs tools venv bench fuzz soak crds chart audit dashboard-pictures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -56,6 +56,9 @@ bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 
 soak: tools ## ten minutes of crashes and outages with 50 mailboxes; SOAK="--minutes 60" for longer
 	$(PY) -m bench.soak $(SOAK)
+
+dashboard-pictures: tools ## draw the pictures of docs/observability.md anew, from a fleet that lives for six minutes
+	$(PY) -m tests.dashboards docs/pictures 6
 
 crds: venv ## write the CRD anew from the model, and the chart's copy
 	archivmail crd > deploy/crds/archivmail.io_imapaccounts.yaml

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RELEASE_NAMESPACE = "mail"
 JOB = "mail/archive-archivmail"
 GRACE = "1m"
+INTERVAL = "30s"  # the shortest that there is
 POISON = 2
 HEALTHY = ("alice", "bob")
 ACCOUNTS = (*HEALTHY, "locked-out", "no-secret", "parked", "refused-mail", "full-disk")
@@ -36,13 +37,13 @@ NOT_READY = {"locked-out", "no-secret", "full-disk"}
 class Fleet:
     """A context manager: started, and not yet in trouble."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, *, slots: int = 1, interval: str = "30s") -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, *, slots: int = 1, prefix: str = "test") -> None:
         self.plane = plane
         self.namespace = ""
         self.archive = folder / "archive"
         self._folder = folder
         self._slots = slots
-        self._interval = interval
+        self._prefix = prefix
         self._stack = contextlib.ExitStack()
         self._requests = itertools.count(1)
         self.rules = rules()
@@ -51,7 +52,7 @@ class Fleet:
         with contextlib.ExitStack() as stack:
             self.plane.apply(CRD.read_text())
             self.plane.kubectl("wait", "--for=condition=Established", "crd/imapaccounts.archivmail.io", "--timeout=30s")
-            self.namespace = self.plane.create_namespace()
+            self.namespace = self.plane.create_namespace(self._prefix)
             self.dovecot = stack.enter_context(Dovecot())
             self.refusing = stack.enter_context(ScriptedServer({b"INBOX": sample(3)}))
             self.refusing.on(b"UID FETCH", _refuse)
@@ -82,11 +83,11 @@ class Fleet:
         for number, account in enumerate(self.accounts.values()):
             self.dovecot.bulk_append(account.mailbox.user, "INBOX", messages(mails, seed=number, small=True))
         for name in (*HEALTHY, "parked"):
-            self.accounts[name].apply(interval=self._interval)
+            self.accounts[name].apply(interval=INTERVAL)
         locked_out, full_disk = self.accounts["locked-out"], self.accounts["full-disk"]
-        locked_out.apply_all(*locked_out.secrets("not the password"), locked_out.manifest(interval=self._interval))
+        locked_out.apply_all(*locked_out.secrets("not the password"), locked_out.manifest(interval=INTERVAL))
         self._break_store_of("full-disk")
-        full_disk.apply(interval=self._interval)
+        full_disk.apply(interval=INTERVAL)
         self.plane.apply(yaml.safe_dump_all([*self._refused_mail(), self._no_secret()]))
         for name in (*HEALTHY, "parked"):
             self.accounts[name].wait_for_condition("Complete")
@@ -104,7 +105,7 @@ class Fleet:
 
     def damage(self) -> None:
         """A pack of an account that is suspended loses an octet, so no run repairs it; a verification finds out."""
-        self.accounts["parked"].apply(interval=self._interval, suspend=True)
+        self.accounts["parked"].apply(interval=INTERVAL, suspend=True)
         pack = min((self.archive / "packs" / self.namespace / "parked").glob("*.tar.zst"))
         octets = bytearray(pack.read_bytes())
         octets[len(octets) // 3] ^= 0xFF
@@ -142,7 +143,7 @@ class Fleet:
             "port": server.port,
             "tls": {"mode": "Disabled"},
             "auth": {"secretRef": {"name": "refused-mail"}},
-            "interval": self._interval,
+            "interval": INTERVAL,
         }
         metadata = {"name": "refused-mail", "namespace": self.namespace}
         return [
@@ -158,7 +159,7 @@ class Fleet:
             "spec": {
                 "host": "127.0.0.1",
                 "auth": {"secretRef": {"name": "forgotten"}},
-                "interval": self._interval,
+                "interval": INTERVAL,
             },
         }
 
