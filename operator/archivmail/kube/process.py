@@ -10,41 +10,28 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 
 import kopf
 
 from archivmail.kube import eventloop, handlers
 from archivmail.kube.api import ApiFault, ApiForbidden, ApiNotFound, KubeApi
-from archivmail.kube.attempt import Attempts
 from archivmail.kube.background import background
 from archivmail.kube.client import KubeClient
 from archivmail.kube.clusteraddresses import AGAIN_S, ClusterAddresses
 from archivmail.kube.connection import load_configuration
 from archivmail.kube.context import OperatorContext
-from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.health import Health, HttpServer, Reply
 from archivmail.kube.indexing import IndexDrain
-from archivmail.kube.refreshtokens import RefreshTokens
-from archivmail.kube.results import ResultKeeper
 from archivmail.kube.scheduler import Scheduler
-from archivmail.kube.secretreader import SecretReader
 from archivmail.kube.secretwatch import SecretWatch
 from archivmail.kube.series import series
-from archivmail.kube.slots import Lane, Slots
-from archivmail.kube.statuswriter import StatusWriter
 from archivmail.kube.tenure import Tenure, tenure
-from archivmail.kube.threads import in_thread
-from archivmail.kube.turns import Turns
 from archivmail.kube.upkeep import Upkeep
+from archivmail.kube.wiring import scheduler_of
 from archivmail.model.account import AccountRef
-from archivmail.model.errors import ArchiveUnavailable
-from archivmail.model.outcome import AccountOutcome
-from archivmail.model.retention import Policy
-from archivmail.sync.account import Job
-from archivmail.sync.ports import Watcher
 
 RUNS_END_S = 7.5
 EVENTS_END_S = 0.7
@@ -95,7 +82,7 @@ class _Operator:
         events = EventSender(api, context.clock, instance=pod, count_lost=context.metrics.events_lost)
         index = IndexDrain(context.drain_index, context.index_backlog, context.last_verification, context.metrics)
         upkeep = Upkeep(lambda ref, should_stop: context.keep_up(ref, held.stopping(should_stop)), context.purge_texts)
-        scheduler = _scheduler(context, api, events=events, index=index, upkeep=upkeep, held=held)
+        scheduler = scheduler_of(context, api, events=events, index=index, upkeep=upkeep, held=held)
         await held.begin(scheduler)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
@@ -115,7 +102,10 @@ class _Operator:
         return self._exit_code
 
     async def _hold(self, held: Tenure, scheduler: Scheduler) -> None:
-        await held.hold(scheduler)
+        try:
+            await held.hold(scheduler)
+        except Exception:  # noqa: BLE001 - logged with its traceback; who holds no Lease is of no use any more
+            _log.exception("the Lease is not kept any more because of a bug; the operator ends, to be started again")
         self._exit_code = EXIT_FAILED
         self._stop.set()
 
@@ -214,61 +204,6 @@ class _Operator:
             stack.callback(HttpServer(settings.health_port, probes, host=host).close)
             stack.callback(HttpServer(settings.metrics_port, {"/metrics": scrape}, host=host).close)
             yield
-
-
-def _scheduler(
-    context: OperatorContext, api: KubeApi, *, events: EventSender, index: IndexDrain, upkeep: Upkeep, held: Tenure
-) -> Scheduler:
-    def start_run(
-        job: Job, watcher: Watcher, should_stop: Callable[[], bool], should_give_way: Callable[[], bool]
-    ) -> "asyncio.Future[AccountOutcome]":
-        def work() -> AccountOutcome:
-            upkeep.give_way(job.ref)
-            return context.run_account(job, watcher, held.stopping(should_stop), should_give_way)
-
-        def ended(_: object) -> None:
-            index.wake()
-            upkeep.wake(job.ref)
-
-        run = in_thread(work, name=f"run {job.ref}")
-        run.add_done_callback(ended)
-        return run
-
-    async def save_status(ref: AccountRef, document: dict[str, object]) -> None:
-        if not held.may_write():
-            raise ArchiveUnavailable("The Lease of this shard is lost; whoever holds it keeps the status.")
-        await in_thread(lambda: context.save_status(ref, document), name=f"status {ref}")
-
-    async def keep_policy(ref: AccountRef, policy: Policy) -> None:
-        await in_thread(lambda: context.keep_policy(ref, policy), name=f"policy {ref}")
-
-    async def account_deleted(ref: AccountRef) -> None:
-        upkeep.forget(ref)
-        await in_thread(lambda: context.account_deleted(ref), name=f"deleted {ref}")
-
-    context.metrics.slots(context.settings.slots)
-    secrets = SecretReader(api)
-    keeper = ResultKeeper(StatusWriter(api, held.may_write), save_status, keep_policy)
-    attempts = Attempts(
-        api=api,
-        secrets=secrets,
-        keeper=keeper,
-        events=events,
-        tokens=RefreshTokens(api, events),
-        turns=_turns(context),
-        start_run=start_run,
-        metrics=context.metrics,
-        clock=context.clock,
-    )
-    driver = Driver(api=api, attempts=attempts, keeper=keeper, secrets=secrets, clock=context.clock)
-    return Scheduler(driver=driver, events=events, account_deleted=account_deleted)
-
-
-def _turns(context: OperatorContext) -> Turns:
-    def room(lane: Lane) -> int | None:
-        return context.host_room(*lane) if isinstance(lane, tuple) else None
-
-    return Turns(Slots(context.settings.slots, context.metrics.slots_in_use, room), context.metrics.queue_waited)
 
 
 async def _until(event: asyncio.Event) -> bool:

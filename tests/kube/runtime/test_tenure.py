@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from archivmail.decide.leases import Terms
 from archivmail.kube.leases import LeaseKeeper
-from archivmail.kube.tenure import Tenure
+from archivmail.kube.process import EXIT_FAILED, _Operator
+from archivmail.kube.tenure import Pausable, Tenure
 from tests.cli.program import archivmail
 from tests.kube.runtime.fakeleases import FakeLeases
 from tests.kube.runtime.virtualtime import VirtualLoop
 from tests.kube.runtime.world import ALICE, Fate, World, in_world
+
+if TYPE_CHECKING:
+    from archivmail.kube.context import OperatorContext
 
 NAME = "archivmail-shard-0"
 
@@ -219,3 +224,21 @@ def test_shards_that_share_no_archive_are_refused(archive: str, catalog: str, tm
     assert "ARCHIVMAIL_SHARDS is more than 1, so all replicas must see one archive" in done.err
     assert 1 == len(done.err.strip().splitlines())
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_process_whose_lease_nobody_keeps_ends() -> None:
+    """A bug, say: it would stay a standby for ever, and nobody would start it anew."""
+
+    class Broken(Tenure):
+        async def hold(self, runs: Pausable) -> None:
+            await runs.pause(0)
+            raise ZeroDivisionError
+
+    async def story(world: World) -> None:
+        process = _Operator(cast("OperatorContext", SimpleNamespace(archive_ready=lambda: None)))
+        await process._hold(Broken(None), world.scheduler)
+
+        assert EXIT_FAILED == process._exit_code
+        assert process._stop.is_set()
+
+    in_world(story)
