@@ -22,6 +22,8 @@ from archivmail.sync.ports import Clock
 
 SECRET_POLL_S = 10.0
 """How often an account that waits for its Secret looks; a watch would need leave to read every Secret."""
+LOOKS_PER_S = 20
+"""All accounts together: where thousands wait for their Secrets, each looks more rarely."""
 LOOK_AGAIN_S = 3600.0
 """An object whose end the watch has missed is found out after that time."""
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Driver:
-    """Stateless but for what it is given; one is enough for all accounts."""
+    """One is enough for all accounts. For one event loop."""
 
     def __init__(
         self, *, api: KubeApi, attempts: Attempts, keeper: ResultKeeper, secrets: SecretReader, clock: Clock
@@ -41,6 +43,8 @@ class Driver:
         self._keeper = keeper
         self._secrets = secrets
         self._clock = clock
+        self._last_look_at = 0.0
+        """When the last of the looks at Secrets will be that are foreseen."""
 
     async def drive(self, account: LiveAccount) -> None:
         """Return when the account leaves."""
@@ -133,7 +137,7 @@ class Driver:
             limits.append(seconds(until - self._clock()))
         if account.unsaved is not None:
             limits.append(account.save_at - loop.time())
-        secret_due_at = _secret_due_at(account, loop.time())
+        secret_due_at = self._secret_due_at(account, loop.time())
         if secret_due_at is not None:
             limits.append(secret_due_at - loop.time())
         timeout_s = min(limits)
@@ -145,6 +149,15 @@ class Driver:
         elif secret_due_at is not None and loop.time() >= secret_due_at:
             account.secret_due_at = None
             await self._look_at_secret(account)
+
+    def _secret_due_at(self, account: LiveAccount, now: float) -> float | None:
+        """When to look at the Secret next. What happens meanwhile does not put it off."""
+        if not waits_for_secret(account):
+            account.secret_due_at = None
+        elif account.secret_due_at is None:
+            self._last_look_at = max(now + _spread(SECRET_POLL_S), self._last_look_at + 1 / LOOKS_PER_S)
+            account.secret_due_at = self._last_look_at
+        return account.secret_due_at
 
     async def _look_at_secret(self, account: LiveAccount) -> None:
         assert account.seen.spec is not None
@@ -160,15 +173,6 @@ def waits_for_secret(account: LiveAccount) -> bool:
     reasons = {each.reason for each in account.status.conditions}
     waits = not reasons.isdisjoint(SECRET_REASONS | {Reason.AUTHENTICATION_FAILED, Reason.EGRESS_DENIED})
     return waits or (spec.ca_secret_name is not None and Reason.TLS_FAILED in reasons)
-
-
-def _secret_due_at(account: LiveAccount, now: float) -> float | None:
-    """When to look at the Secret next. What happens meanwhile does not put it off."""
-    if not waits_for_secret(account):
-        account.secret_due_at = None
-    elif account.secret_due_at is None:
-        account.secret_due_at = now + _spread(SECRET_POLL_S)
-    return account.secret_due_at
 
 
 async def _pause(account: LiveAccount, seconds_: float) -> None:

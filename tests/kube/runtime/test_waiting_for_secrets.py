@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from archivmail.kube.driver import LOOKS_PER_S
 from archivmail.kube.secretwatch import SecretSeen
+from archivmail.model.account import AccountRef
 from tests.kube.runtime.world import ALICE, REFUSED, Fate, World, in_world
 
 PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"
@@ -46,6 +48,22 @@ def test_a_key_that_comes_is_noticed_within_15_seconds() -> None:
         await world.passes(15)
 
         assert 1 == len(world.runs)
+
+    in_world(story)
+
+
+def test_thousands_that_wait_do_not_flood_the_api_server() -> None:
+    """A Secret store that is down leaves every account without its Secret: twenty looks a second, however many."""
+
+    async def story(world: World) -> None:
+        world.api.remove_secret("team-a", "alice")
+        for number in range(500):
+            world.api.create_account(AccountRef("team-a", f"account-{number:04}"), interval="168h")
+        await world.passes(1200)
+        before = world.api.requests.count("get secret")
+        await world.passes(100)
+
+        assert 1000 < world.api.requests.count("get secret") - before < 100 * LOOKS_PER_S * 1.3
 
     in_world(story)
 
