@@ -216,7 +216,11 @@ def _commands(made: Path) -> Iterator[tuple[str, list[str]]]:
         "export --format tar (one account)",
         ["export", "-a", ACCOUNTS[2], "--format", "tar", "--output", str(made / "out" / "mail.tar"), *archive],
     )
+    yield "verify", ["verify", *archive]
     yield "verify --full", ["verify", "--full", *archive]
+    yield "stats", ["stats", *archive]
+    yield "audit --verify", ["audit", "--verify", *archive]
+    yield "upkeep", ["upkeep", *archive]
 
 
 def _measured(arguments: list[str]) -> tuple[float, float]:
