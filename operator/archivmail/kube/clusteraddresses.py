@@ -43,17 +43,25 @@ class ClusterAddresses:
         self._server = server
         self._environment = environment
         self._forbidden: set[str] = set()
+        self._known: frozenset[str] = frozenset()
+        self._is_partial = False
 
     async def find(self) -> frozenset[str]:
-        """All that are known now. Never raises, takes some seconds at most."""
+        """All that are known now. Never raises, takes some seconds at most.
+
+        While one of the sources does not answer, what was known before counts as well: an outage opens no door.
+        """
+        self._is_partial = False
         told = [*await self._told("get", "api", DISCOVERY)]
         told += await self._told("list", "endpointslices", ENDPOINT_SLICES)
         names = {urlsplit(self._server).hostname or "", *told[:MAX_ADDRESSES]}
         if inside := self._environment.get("KUBERNETES_SERVICE_HOST"):
             # Outside of a cluster this machine is nobody's secret, and no name server need hear of a cluster.
             names |= {inside, "kubernetes.default.svc", self._environment.get("HOSTNAME") or socket.gethostname()}
-        found = await asyncio.gather(*(_addresses(name) for name in sorted(names - {""})))
-        return frozenset().union(*found)
+        found = await asyncio.gather(*(self._addresses(name) for name in sorted(names - {""})))
+        now = frozenset[str]().union(*found)
+        self._known = now | self._known if self._is_partial else now
+        return self._known
 
     async def _told(self, verb: str, resource: str, path: str) -> list[str]:
         if resource in self._forbidden:
@@ -65,8 +73,25 @@ class ClusterAddresses:
             return []
         except ApiFault as error:
             _log.debug("addresses of the API server were not told", extra={"resource": resource, "why": str(error)})
+            self._is_partial = True
             return []
         return [*_of_discovery(document), *_of_slices(document)]
+
+    async def _addresses(self, name: str) -> set[str]:
+        """Of a host; none when it cannot be looked up in time."""
+        try:
+            return {str(ip_address(name))}
+        except ValueError:
+            pass
+        try:
+            looking = in_thread(
+                lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM), name="api-server-look-up"
+            )
+            async with asyncio.timeout(LOOK_UP_S):
+                return {str(each[4][0]) for each in await asyncio.shield(looking)}
+        except (OSError, UnicodeError, TimeoutError):
+            self._is_partial = True
+            return set()
 
 
 def _of_discovery(document: Mapping[str, Any]) -> Iterator[str]:
@@ -84,17 +109,3 @@ def _of_slices(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _objects(value: object) -> Iterable[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
-
-
-async def _addresses(name: str) -> set[str]:
-    """Of a host; none when it cannot be looked up in time."""
-    try:
-        return {str(ip_address(name))}
-    except ValueError:
-        pass
-    try:
-        looking = in_thread(lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM), name="api-server-look-up")
-        async with asyncio.timeout(LOOK_UP_S):
-            return {str(each[4][0]) for each in await asyncio.shield(looking)}
-    except (OSError, UnicodeError, TimeoutError):
-        return set()

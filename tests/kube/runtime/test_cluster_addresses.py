@@ -102,3 +102,20 @@ def test_what_the_role_forbids_is_asked_for_once() -> None:
 
     asyncio.run(twice())
     assert ["api", "endpointslices", "api"] == client.asked
+
+
+def test_an_outage_opens_no_door() -> None:
+    """What a source told before stays refused while it does not answer, and goes when it tells otherwise."""
+    slices = {"items": [{"endpoints": [{"addresses": ["192.0.2.3"]}]}]}
+    client = Told(api={}, endpointslices=slices)
+    addresses = ClusterAddresses(client, "https://192.0.2.1:6443", {})
+
+    async def story() -> list[frozenset[str]]:
+        seen = [await addresses.find()]
+        client.documents["endpointslices"] = ApiUnavailable("gone")
+        seen += [await addresses.find(), await addresses.find()]
+        client.documents["endpointslices"] = {"items": []}
+        return [*seen, await addresses.find()]
+
+    both, own = frozenset({"192.0.2.1", "192.0.2.3"}), frozenset({"192.0.2.1"})
+    assert [both, both, both, own] == asyncio.run(story())
