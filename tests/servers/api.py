@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIMEOUT_S = 30.0
+RETRY_AFTER_S = 1.0
+"""As the API server asks for with 429, which it says for a moment after each change of a definition."""
 
 
 class ApiError(RuntimeError):
@@ -43,7 +45,20 @@ class ApiClient:
         return answer
 
     def raw(self, method: str, path: str, body: object = None, *, content_type: str = "application/json") -> bytes:
-        """The answer's octets, such as those of `/readyz`. Raises as `request` does."""
+        """The answer's octets, such as those of `/readyz`. Raises as `request` does.
+
+        What is answered with 429 was not done, and is asked again, as every client library does.
+        """
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return self._once(method, path, body, content_type)
+            except ApiError as error:
+                if error.code != http.client.TOO_MANY_REQUESTS or time.monotonic() > deadline:
+                    raise
+            time.sleep(RETRY_AFTER_S)
+
+    def _once(self, method: str, path: str, body: object, content_type: str) -> bytes:
         connection = self._connect(TIMEOUT_S)
         try:
             content = None if body is None else json.dumps(body)
@@ -84,6 +99,9 @@ class ApiClient:
         try:
             connection.request("GET", f"{path}&timeoutSeconds={remaining_s}", headers=self._headers)
             response = connection.getresponse()
+            if response.status == http.client.TOO_MANY_REQUESTS:
+                time.sleep(RETRY_AFTER_S)
+                return  # list again
             if response.status != http.client.OK:
                 _checked(response)
             while line := response.readline():
