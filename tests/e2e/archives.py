@@ -47,9 +47,9 @@ def assert_equal_to_server(archive: Path, server: Mailboxes, user: str) -> None:
     assert listed == held
 
 
-def octets_stored(archive: Path) -> Iterator[bytes]:
-    """The octets of every message in the packs, read without our code: zstd and tar."""
-    for pack in sorted((archive / "packs").rglob("*.tar.zst")):
+def octets_stored(archive: Path, namespace: str = "") -> Iterator[bytes]:
+    """The octets of every message in the packs, read without our code: zstd and tar. Of a namespace, or of all."""
+    for pack in sorted((archive / "packs" / namespace).rglob("*.tar.zst")):
         with (
             pack.open("rb") as stream,
             zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) as plain,
@@ -62,6 +62,6 @@ def octets_stored(archive: Path) -> Iterator[bytes]:
                     yield octets.read()
 
 
-def contents_stored(archive: Path) -> Counter[bytes]:
+def contents_stored(archive: Path, namespace: str = "") -> Counter[bytes]:
     """How often each content's octets stand in the packs."""
-    return Counter(hashlib.sha256(octets).digest() for octets in octets_stored(archive))
+    return Counter(hashlib.sha256(octets).digest() for octets in octets_stored(archive, namespace))
