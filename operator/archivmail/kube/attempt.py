@@ -20,13 +20,14 @@ from archivmail.decide.spreading import Spread, spread_of
 from archivmail.decide.writing import START_SHOWN_AFTER_S, WRITE_EVERY_S, is_awaited
 from archivmail.kube.api import Document, KubeApi
 from archivmail.kube.events import EventSender
-from archivmail.kube.live import LiveAccount, Seen, seen
+from archivmail.kube.live import LiveAccount, Seen, named
+from archivmail.kube.looking import look
 from archivmail.kube.progress import RunWatcher, during
 from archivmail.kube.refreshtokens import RefreshTokens
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.secretreader import Access, SecretReader
 from archivmail.kube.turns import Turn, Turns
-from archivmail.model.account import AccountRef, AccountSpec, Rotation
+from archivmail.model.account import AccountSpec, Rotation
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.outcome import AccountOutcome, Failure, Result
 from archivmail.model.reasons import Reason
@@ -99,12 +100,10 @@ class Attempts:
             turn.end()
 
     async def _in_turn(self, account: LiveAccount, decide: Callable[[LiveAccount], Step], turn: Turn) -> None:
-        document = await self._api.get_account(account.ref)
-        if document is None or document["metadata"]["uid"] != account.seen.uid:
-            account.leave(gone=True)
+        found = await look(self._api, account)
+        if found is None:
             return
-        now, status = seen(document)
-        account.look_at(now)
+        document, status = found
         previous = account.unsaved or status
         account.has_shown(status)
         account.know(previous)
@@ -135,7 +134,7 @@ class Attempts:
         at_start = account.seen
         status = statuses.begin(previous, generation=at_start.generation, trigger=trigger, now=self._clock())
         account.know(status)
-        _log.info("run began", extra=_names(account.ref) | {"trigger": str(trigger)})
+        _log.info("run began", extra=named(account.ref) | {"trigger": str(trigger)})
         return Begun(at_start, spec, trigger, status, document)
 
     async def _run(self, account: LiveAccount, begun: Begun, job: Job, turn: Turn) -> AccountOutcome:
@@ -158,13 +157,13 @@ class Attempts:
             account.run_ended()
             await _cancelled(telling)
         if not run.done():
-            _log.warning("run did not end in time and is left alone", extra=_names(account.ref))
+            _log.warning("run did not end in time and is left alone", extra=named(account.ref))
             failure = Failure(Reason.INTERRUPTED, "the run did not end when it was told to stop")
             return AccountOutcome(Result.INTERRUPTED, started_at, self._clock(), failure=failure)
         error = run.exception()
         if error is None:
             return run.result()
-        _log.error("run ended by a bug", extra=_names(account.ref), exc_info=error)
+        _log.error("run ended by a bug", extra=named(account.ref), exc_info=error)
         return _internal_error(error, started_at, self._clock())
 
     def _rotation_taker(self, account: LiveAccount, spec: AccountSpec) -> Callable[[Rotation], None]:
@@ -201,7 +200,7 @@ class Attempts:
         self._metrics.run_ended(outcome)
         facts = {"result": str(outcome.result), "added": outcome.added, "folders": outcome.selected}
         facts |= {"reason": str(outcome.failure.reason), "why": outcome.failure.text} if outcome.failure else {}
-        _log.info("run ended", extra=_names(account.ref) | facts)
+        _log.info("run ended", extra=named(account.ref) | facts)
         if outcome.failure is not None and outcome.failure.reason is Reason.RUN_IN_PROGRESS:
             account.know(after)  # who archives the account writes its status, and ours would be the older one
             return
@@ -230,7 +229,7 @@ class Attempts:
             spread=self._spread(account.seen.uid),
         )
         self._metrics.imap_failed(stage, failure.reason)
-        _log.info("run refused", extra=_names(account.ref) | {"reason": str(error.reason), "why": error.text})
+        _log.info("run refused", extra=named(account.ref) | {"reason": str(error.reason), "why": error.text})
         for notice in notices(previous, after, None):
             self._events.tell(account.ref, account.seen.uid, notice)
         await self._keeper.keep(account, after, document)
@@ -271,7 +270,3 @@ def _internal_error(error: BaseException, started_at: datetime, ended_at: dateti
     text = f"the run ended by an internal error ({type(error).__name__}); the operator's log has the details"
     failure = Failure(Reason.INTERNAL_ERROR, text)
     return AccountOutcome(Result.FAILED, started_at, ended_at, failure=failure)
-
-
-def _names(ref: AccountRef) -> dict[str, object]:
-    return {"namespace": ref.namespace, "account": ref.name}

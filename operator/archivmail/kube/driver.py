@@ -14,7 +14,8 @@ from archivmail.decide.conditions import SECRET_REASONS
 from archivmail.decide.due import Acknowledge, Observed, RunNow, Step, Trigger, WaitForChange, WaitUntil, next_step
 from archivmail.kube.api import ApiForbidden, ApiUnavailable, KubeApi
 from archivmail.kube.attempt import Attempts
-from archivmail.kube.live import LiveAccount, seconds, seen
+from archivmail.kube.live import LiveAccount, named, seconds
+from archivmail.kube.looking import look
 from archivmail.kube.results import ResultKeeper
 from archivmail.kube.secretreader import SecretReader
 from archivmail.model.reasons import Reason
@@ -56,7 +57,7 @@ class Driver:
             except (ApiUnavailable, ApiForbidden) as error:
                 pause_s = _spread(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
-                _log.warning("account could not be read", extra=_names(account) | {"why": str(error)})
+                _log.warning("account could not be read", extra=named(account.ref) | {"why": str(error)})
                 await _pause(account, pause_s)
         if account.unsaved is not None and not account.is_gone:
             await self._keeper.save(account)
@@ -105,24 +106,18 @@ class Driver:
         return step
 
     async def _look(self, account: LiveAccount) -> None:
-        document = await self._api.get_account(account.ref)
+        found = await look(self._api, account)
         account.must_look = False
-        if document is None or document["metadata"]["uid"] != account.seen.uid:
-            account.leave(gone=True)
-            return
-        now, status = seen(document)
-        account.look_at(now)
-        if account.unsaved is None:
+        if found is not None and account.unsaved is None:
+            _, status = found
             account.know(status)
             account.has_shown(status)
 
     async def _acknowledge(self, account: LiveAccount) -> None:
-        document = await self._api.get_account(account.ref)
-        if document is None or document["metadata"]["uid"] != account.seen.uid:
-            account.leave(gone=True)
+        found = await look(self._api, account)
+        if found is None:
             return
-        now, status = seen(document)
-        account.look_at(now)
+        document, status = found
         previous = account.unsaved or status
         account.has_shown(status)
         after = statuses.acknowledge(
@@ -186,7 +181,3 @@ async def _pause(account: LiveAccount, seconds_: float) -> None:
 
 def _spread(span_s: float) -> float:
     return span_s * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - spreads load, keeps no secret
-
-
-def _names(account: LiveAccount) -> dict[str, object]:
-    return {"namespace": account.ref.namespace, "account": account.ref.name}

@@ -211,3 +211,8 @@ class LiveAccount:
 def seconds(span: timedelta) -> float:
     """Not below zero."""
     return max(0.0, span.total_seconds())
+
+
+def named(ref: AccountRef) -> dict[str, object]:
+    """What a log line says about which account it is."""
+    return {"namespace": ref.namespace, "account": ref.name}

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from archivmail.decide.writing import WRITE_EVERY_S, is_awaited
 from archivmail.kube.api import ApiForbidden, ApiRefused, ApiUnavailable, Document
-from archivmail.kube.live import LiveAccount
+from archivmail.kube.live import LiveAccount, named
 from archivmail.kube.statuswriter import ObjectGone, StatusWriter
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchivmailError
@@ -96,4 +96,4 @@ class ResultKeeper:
 
 
 def _facts(account: LiveAccount, error: BaseException) -> dict[str, object]:
-    return {"namespace": account.ref.namespace, "account": account.ref.name, "why": str(error) or type(error).__name__}
+    return named(account.ref) | {"why": str(error) or type(error).__name__}

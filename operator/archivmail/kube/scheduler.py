@@ -12,7 +12,7 @@ from typing import Protocol
 from archivmail.kube.api import Document
 from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
-from archivmail.kube.live import LiveAccount, Seen, marks, seen
+from archivmail.kube.live import LiveAccount, Seen, marks, named, seen
 from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef, ObjectUid
 from archivmail.model.errors import ArchivmailError
@@ -105,7 +105,7 @@ class Scheduler:
             async with asyncio.timeout(timeout_s):
                 await account.idle.wait()
         except TimeoutError:
-            _log.warning("run still goes on", extra=_names(account))
+            _log.warning("run still goes on", extra=named(account.ref))
         await self._tell_deleted(account)
 
     async def _tell_deleted(self, account: LiveAccount) -> None:
@@ -115,7 +115,7 @@ class Scheduler:
             async with asyncio.timeout(DELETED_S):
                 await self._account_deleted(account.ref)
         except (ArchivmailError, TimeoutError) as error:
-            _log.warning("deletion not noted in the catalog", extra=_names(account) | {"why": str(error)})
+            _log.warning("deletion not noted in the catalog", extra=named(account.ref) | {"why": str(error)})
 
     async def attend(self, uid: ObjectUid, stopped: Stopped) -> None:
         """Drive the account until it is gone, deleted or `stopped`."""
@@ -199,7 +199,3 @@ def _suspension(now: Seen) -> Notice:
     if now.is_suspended:
         return Notice(Severity.NORMAL, Reason.SUSPENDED, "No runs while spec.suspend is true; the archive is kept.")
     return Notice(Severity.NORMAL, Reason.RESUMED, "Runs go on, because spec.suspend is false again.")
-
-
-def _names(account: LiveAccount) -> dict[str, object]:
-    return {"namespace": account.ref.namespace, "account": account.ref.name}

@@ -9,6 +9,7 @@ from archivmail.decide.givingway import LONGEST_TURN
 from archivmail.decide.spreading import spread_of
 from archivmail.model.account import AccountRef
 from tests.kube.runtime.fakeapi import FakeApi
+from tests.kube.runtime.operating import condition
 from tests.kube.runtime.world import ALICE, T0, Fate, World, in_world
 
 BOB = AccountRef("team-a", "bob")
@@ -17,12 +18,6 @@ FLEET = [AccountRef("team-a", f"account-{number:04}") for number in range(1000)]
 
 def wire(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def condition(status: dict[str, object], kind: str) -> dict[str, str]:
-    listed = status.get("conditions", [])
-    assert isinstance(listed, list)
-    return next((each for each in listed if each["type"] == kind), {})
 
 
 def test_a_restart_with_a_thousand_accounts_starts_only_what_is_due() -> None:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from archivmail.kube.driver import LOOKS_PER_S
 from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef
+from tests.kube.runtime.operating import condition
 from tests.kube.runtime.world import ALICE, REFUSED, Fate, World, in_world
 
 PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"
-
-
-def condition(status: dict[str, object], kind: str) -> dict[str, str]:
-    listed = status.get("conditions", [])
-    assert isinstance(listed, list)
-    return next((each for each in listed if each["type"] == kind), {})
 
 
 def test_a_secret_that_comes_is_noticed_within_15_seconds() -> None:
