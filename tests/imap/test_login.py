@@ -261,6 +261,22 @@ def test_a_token_logs_in(mechanism: Mechanism, name: str) -> None:
         assert isinstance(refused(server, replace(credentials, access_token=Secret("stale"))), CredentialsRefused)
 
 
+def test_a_challenge_that_is_nested_too_deep_is_a_refusal() -> None:
+    """trap 79, trap 90: the error that a server tells in JSON may be anything."""
+    with ScriptedServer(capabilities="IMAP4rev1 AUTH=XOAUTH2") as server:
+
+        def authenticate(_server: ScriptedServer, talk: Conversation, _: bytes) -> bytes:
+            talk.send(b"+ \r\n")
+            talk.line()
+            talk.send(b"+ " + base64.b64encode(b"[" * 4096) + b"\r\n")
+            talk.line()
+            return b"NO no"
+
+        server.on(b"AUTHENTICATE", authenticate)
+        credentials = Credentials(Mechanism.XOAUTH2, server.username, access_token=Secret("t"))
+        assert isinstance(refused(server, credentials), CredentialsRefused)
+
+
 def test_a_token_needs_its_mechanism() -> None:
     """Nothing is sent to a server that does not offer it."""
     with ScriptedServer() as server:

@@ -124,7 +124,7 @@ def test_a_token_is_kept_until_shortly_before_its_end(endpoint: TokenServer) -> 
         assert expected == token(tokens, credentials(endpoint))
 
 
-@pytest.mark.parametrize("told", [None, 0, -5])
+@pytest.mark.parametrize("told", [None, 0, -5, pytest.param(10**400, id="400-digits")])
 def test_a_token_of_unknown_lifetime_is_kept_for_a_while(endpoint: TokenServer, told: float | None) -> None:
     """RFC 6749 §5.1: `expires_in` is only recommended."""
     endpoint.lifetime_s = told
@@ -265,6 +265,7 @@ def test_the_same_refresh_token_again_is_no_news(endpoint: TokenServer) -> None:
 
 # --- what can go wrong -----------------------------------------------------------------------------------------------
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
 ANSWERS = [
     pytest.param(Answer.of({"error": "invalid_grant"}, 400), CredentialsRefused, id="invalid-grant"),
     pytest.param(Answer.of({"error": "unauthorized_client"}, 400), CredentialsRefused, id="unauthorized-client"),
@@ -283,6 +284,18 @@ ANSWERS = [
     pytest.param(Answer.of({"access_token": "a\r\nb"}), ServerViolation, id="token-with-line-break"),
     pytest.param(Answer.of({"access_token": "x", "expires_in": "soon"}), ServerViolation, id="odd-lifetime"),
     pytest.param(Answer(200, b" " * 1_000_000 + b'{"access_token": "x"}'), ServerViolation, id="endless"),
+    pytest.param(Answer(200, b"[" * 200_000), ServerViolation, id="nested-too-deep"),
+    pytest.param(Answer(200, b'{"access_token": "x", "expires_in": Infinity}'), ServerViolation, id="endless-lifetime"),
+    pytest.param(Answer(raw=HEAD + b"Content-Length: %d\r\n\r\n{" % 10**30), ServerViolation, id="length-of-30-digits"),
+    pytest.param(Answer(raw=HEAD + b"Content-Length: %d\r\n\r\n{" % 10**18), ServerViolation, id="length-of-exabytes"),
+    pytest.param(
+        Answer(raw=HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n{" % 10**18),
+        ServerViolation,
+        id="chunk-of-exabytes",
+    ),
+    pytest.param(
+        Answer(503, headers={"Retry-After": f"Mon, 1 Jan {10**20} 00:00:00 GMT"}), ServerBusy, id="retry-in-ages"
+    ),
     pytest.param(Answer(raw=b"* OK IMAP4rev1 ready\r\n" * 9), ServerViolation, id="not-http"),
     pytest.param(Answer(raw=b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999), ServerViolation, id="endless-header"),
     pytest.param(Answer(raw=b""), ConnectionLost, id="closed"),

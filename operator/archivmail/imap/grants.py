@@ -18,6 +18,8 @@ from archivmail.model.account import Credentials, Secret
 from archivmail.model.errors import ArchivmailError, CredentialsRefused, ServerBusy, SpecInvalid
 
 MAX_TOKEN = 64 * 1024
+MAX_LIFETIME_S = 1_000_000_000
+"""Thirty years; what is more is no number of seconds."""
 _ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII)
 
 
@@ -65,8 +67,8 @@ def granted(reply: Reply, credentials: Credentials) -> Granted:
         found = WebApplicationClient(credentials.client_id).parse_request_body_response(reply.body.decode("utf-8"))
     except OAuth2Error as error:
         code = None if error.error == "missing_token" else _shown_code(error.error, credentials)
-    except (ValueError, TypeError, AttributeError, KeyError, Warning):
-        pass  # no token response at all
+    except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, RecursionError, Warning):
+        pass  # no token response at all: numbers and nesting without measure among them
     else:
         if reply.status < 300:
             return _usable(found, _host(credentials))
@@ -113,7 +115,7 @@ def _usable(found: dict[str, object], host: str) -> Granted:
         raise unreadable(host, "gives a token that cannot be sent")
     return Granted(
         token=Secret(token),
-        lifetime_s=float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else None,
+        lifetime_s=lifetime if isinstance(lifetime, int | float) and 0 < lifetime <= MAX_LIFETIME_S else None,
         refresh_token=Secret(successor) if isinstance(successor, str) and _is_sendable(successor) else None,
     )
 

@@ -166,7 +166,7 @@ class _Once:
         if not self.is_sent:
             self.is_sent = True
             return self._first
-        with suppress(ValueError):  # RFC 7628 §3.2.2: {"status":"invalid_token",…}; XOAUTH2 gives "401"
+        with suppress(ValueError, RecursionError):  # RFC 7628 §3.2.2: {"status":"invalid_token",…}; XOAUTH2 gives "401"
             document = json.loads(challenge[:4096])
             if isinstance(document, dict):
                 self.error_status = str(document.get("status", ""))[:40]

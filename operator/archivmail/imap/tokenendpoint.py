@@ -170,10 +170,21 @@ class _Socket:
         self._stream.send(octets)
 
     def makefile(self, *_: object) -> io.BufferedReader:
-        return io.BufferedReader(self._octets)
+        return _Reader(self._octets)
 
     def close(self) -> None:
         pass
+
+
+class _Reader(io.BufferedReader):
+    """Room is made for what is asked for, and http.client asks for what the endpoint announces."""
+
+    raw: "_Octets"
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None:
+            self.raw.require_room(size)
+        return super().read(size)
 
 
 class _Octets(io.RawIOBase):
@@ -191,6 +202,10 @@ class _Octets(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int:
         count = self._stream.some(memoryview(buffer))
         self._count += count
-        if self._count > self._most:
-            raise unreadable(self._host, f"sends more than {self._most} octets")
+        self.require_room(self._count)
         return count
+
+    def require_room(self, count: int) -> None:
+        """Raises ServerViolation for more than an answer may have."""
+        if count > self._most:
+            raise unreadable(self._host, f"sends more than {self._most} octets")
