@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -24,13 +25,13 @@ from archivmail.kube.api import (
     Document,
     SecretDocument,
 )
+from archivmail.kube.changes import changes
 from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef
 
 REQUEST_TIMEOUT_S = 10.0
 PAGE_SIZE = 200  # objects of a listing; with long statuses some 10 MB at once
 WATCH_S = 600  # a watch is renewed after that
-MAX_LINE = 2 * 1024 * 1024  # octets of one change; metadata is a tenth of that at most
 MAX_TEXT = 500  # characters of an answer that are quoted
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -85,34 +86,10 @@ class KubeClient:
         listed = await self._request("list", "secrets", "GET", path, query=query, accept=accept)
         for item in listed.get("items") or ():
             yield _secret_seen(item)
-        query += [
-            ("watch", "true"),
-            ("timeoutSeconds", str(WATCH_S)),
-            ("resourceVersion", str(listed["metadata"]["resourceVersion"])),
-        ]
+        query += [("resourceVersion", str(listed["metadata"]["resourceVersion"]))]
         accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-        request = await self._client.param_serialize(
-            "GET", path, query_params=query, header_params={"Accept": accept}, auth_settings=["BearerToken"]
-        )
-        try:
-            response = (await self._client.call_api(*request, _request_timeout=WATCH_S + 30)).response
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise _fault(response.status, "secrets cannot be watched")
-            rest = b""
-            async for octets in response.content.iter_any():
-                *lines, rest = (rest + octets).split(b"\n")
-                for line in lines:
-                    change = json.loads(line)
-                    if change["type"] == "ERROR":  # most often 410: begin again with a listing
-                        return
-                    is_gone = change["type"] == "DELETED"
-                    yield _secret_seen(change["object"], is_gone=is_gone)
-                if len(rest) > MAX_LINE:
-                    raise ApiUnavailable("the API server sent a change without end")
-        except TimeoutError:
-            return  # a watch that hung
-        except OSError as error:
-            raise ApiUnavailable(f"the API server cannot be reached ({type(error).__name__})") from error
+        async for change in self._watch("secrets", path, query, accept):
+            yield _secret_seen(change["object"], is_gone=change["type"] == "DELETED")
 
     async def patch_secret(
         self, namespace: str, name: str, resource_version: str, data: Mapping[str, bytes]
@@ -160,30 +137,70 @@ class KubeClient:
         accept: str = "application/json",
     ) -> dict[str, Any]:
         """One request. `verb` and `resource` are the words of RBAC."""
+        headers = {"Accept": accept, "Content-Type": content_type}
+        with _told(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._sent(verb, resource, method, path, headers=headers, query=query, body=body)
+                octets: bytes = await response.read()
+        return _answer(response.status, octets)
+
+    async def _watch(
+        self, resource: str, path: str, query: list[tuple[str, str]], accept: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Each change, until the API server ends the watch or says nothing any more. Raises ApiFault."""
+        query = [*query, ("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", str(WATCH_S))]
+        response = None
+        try:
+            with _told(self._timeout_s):
+                async with asyncio.timeout(self._timeout_s):
+                    response = await self._sent("watch", resource, "GET", path, headers={"Accept": accept}, query=query)
+                    if response.status >= HTTPStatus.BAD_REQUEST:
+                        _answer(response.status, await response.read())
+                async for change in changes(response.content):
+                    yield change
+        finally:
+            if response is not None:
+                response.close()
+
+    async def _sent(
+        self,
+        verb: str,
+        resource: str,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        query: list[tuple[str, str]] | None,
+        body: Document | None = None,
+    ) -> Any:
+        """The response of aiohttp, nothing read of it but its head; counted here and nowhere else."""
         code = "error"
         try:
-            async with asyncio.timeout(self._timeout_s):
-                request = await self._client.param_serialize(
-                    method,
-                    path,
-                    query_params=query,
-                    header_params={"Accept": accept, "Content-Type": content_type},
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
-                response = await self._client.call_api(*request, _request_timeout=self._timeout_s)
-                octets: bytes = await response.read()  # type: ignore[no-untyped-call]
+            request = await self._client.param_serialize(
+                method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            # The time limits of whoever reads are shorter than this one.
+            response = (await self._client.call_api(*request, _request_timeout=WATCH_S + 30)).response
             code = str(response.status)
-        except TimeoutError as error:
-            raise ApiUnavailable(f"the API server did not answer within {self._timeout_s:g} s") from error
-        except OSError as error:  # aiohttp's connection errors are OSErrors
-            raise ApiUnavailable(f"the API server cannot be reached ({type(error).__name__})") from error
-        except Exception as error:
-            # What is left are broken answers (aiohttp.ClientError); naming them would bind us to the client's client.
-            raise ApiUnavailable(f"the request to the API server failed ({type(error).__name__})") from error
+            return response
         finally:
             self._count(verb, resource, code)
-        return _answer(response.status, octets)
+
+
+@contextlib.contextmanager
+def _told(timeout_s: float) -> Iterator[None]:
+    """What can go wrong with a connection, as ApiUnavailable."""
+    try:
+        yield
+    except ApiFault:
+        raise
+    except TimeoutError as error:
+        raise ApiUnavailable(f"the API server did not answer within {timeout_s:g} s") from error
+    except OSError as error:  # aiohttp's connection errors are OSErrors
+        raise ApiUnavailable(f"the API server cannot be reached ({type(error).__name__})") from error
+    except Exception as error:
+        # What is left are broken answers (aiohttp.ClientError); naming them would bind us to the client's client.
+        raise ApiUnavailable(f"the request to the API server failed ({type(error).__name__})") from error
 
 
 def _account_path(ref: AccountRef) -> str:

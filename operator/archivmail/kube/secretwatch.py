@@ -10,10 +10,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archivmail.kube.api import ApiFault
+from archivmail.kube.api import ApiFault, ApiForbidden
 
 LABEL = "archivmail.io/watch=true"
 AGAIN_S = (1.0, 2.0, 5.0, 15.0, 30.0)
+_REFUSED = (
+    "secrets may not be watched; grant the operator's ServiceAccount list and watch on secrets (chart value "
+    "secrets.watch). Until then a changed Secret counts from the next run of its accounts on"
+)
+_LOST = "secrets cannot be watched at present"
 
 _log = logging.getLogger(__name__)
 
@@ -48,14 +53,20 @@ class SecretWatch:
                 group.create_task(self._follow(namespace))
 
     async def _follow(self, namespace: str | None) -> None:
-        failures = 0
+        failures, told = 0, ""
         while True:
             try:
                 async for each in self._watch(namespace, LABEL):
-                    failures = 0
                     self._heard(each)
+                failures, told = 0, ""
             except ApiFault as error:
-                if failures == 0:
-                    _log.warning("secrets cannot be watched", extra={"namespace": namespace or "", "why": str(error)})
                 failures += 1
+                # A listing may be allowed and its watch not: what was heard before the refusal is no recovery.
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning(_REFUSED if isinstance(error, ApiForbidden) else _LOST, extra=_facts(namespace, told))
             await asyncio.sleep(AGAIN_S[min(failures, len(AGAIN_S) - 1)])
+
+
+def _facts(namespace: str | None, why: str) -> dict[str, object]:
+    return {"namespace": namespace or "", "why": why}

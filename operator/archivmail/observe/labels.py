@@ -45,7 +45,7 @@ _STAGES_OF_REASONS: dict[str, tuple[Reason, ...]] = {
 _KUBE_REQUESTS = {
     "imapaccounts": ("get", "list", "patch"),
     "imapaccounts/status": ("patch",),
-    "secrets": ("get", "list", "patch"),
+    "secrets": ("get", "list", "watch", "patch"),
     "events": ("create",),
     "leases": ("get", "create", "update"),
     "api": ("get",),

@@ -125,7 +125,8 @@ class Metrics:
         )
         self._kube = counter(
             "kube_requests_total",
-            "Requests to the Kubernetes API server, watches apart; code is error when there was no answer.",
+            "Requests to the Kubernetes API server; code is error when there was no answer. Kopf's are not in it, "
+            "which lists and watches imapaccounts and puts the finalizer on them.",
             "verb",
             "resource",
             "code",

@@ -218,9 +218,9 @@ def allow_changing_secrets(plane: ControlPlane, namespace: str) -> None:
     plane.api.merge_patch(path, {"rules": rules})
 
 
-def allow_watching_secrets(plane: ControlPlane, namespace: str) -> None:
-    """What the chart's secrets.watch adds, for one namespace."""
-    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]
+def allow_watching_secrets(plane: ControlPlane, namespace: str, *verbs: str) -> None:
+    """What the chart's secrets.watch adds, for one namespace; or less."""
+    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": verbs or ["list", "watch"]}]
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/archivmail-{namespace}"
     plane.api.merge_patch(path, {"rules": rules})
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from archivmail.kube.api import ApiNotFound, ApiUnavailable, KubeApi
+from archivmail.kube.api import ApiForbidden, ApiNotFound, ApiUnavailable, KubeApi
 from archivmail.kube.client import KubeClient
 from archivmail.kube.connection import load_configuration
+from archivmail.kube.secretwatch import SecretSeen
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import SpecInvalid
 from tests.kube.runtime.api_contract import KubeApiContract, Side
-from tests.kube.runtime.operating import SERVICE_ACCOUNT, account, allow_changing_secrets, grant
+from tests.kube.runtime.operating import RULES, SERVICE_ACCOUNT, account, allow_changing_secrets, grant
 from tests.servers.controlplane import ControlPlane
 
 pytestmark = pytest.mark.servers
@@ -136,6 +137,60 @@ def test_a_server_that_is_away_is_unavailable(tmp_path: Path, monkeypatch: pytes
         asyncio.run(ask(10))
 
     assert [("get", "imapaccounts", "error")] * 2 == counted
+
+
+def test_a_watch_that_is_cut_or_silent_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S8: whatever happens to the connection is a fault that is tried again, and a hang ends by itself."""
+    with ControlPlane() as plane:
+        monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig(tmp_path / "kubeconfig")))
+        monkeypatch.setattr("archivmail.kube.changes.SILENCE_S", 0.5)
+        counted: list[tuple[str, ...]] = []
+
+        async def follow(watching: asyncio.Event) -> list[SecretSeen]:
+            def count(*facts: str) -> None:
+                counted.append(facts)
+                if facts[0] == "watch":
+                    watching.set()
+
+            client = KubeClient(await load_configuration(), count)
+            try:
+                return [each async for each in client.watch_secrets("default", "of=this-test")]
+            finally:
+                await client.close()
+
+        body = {"metadata": {"name": "labelled", "labels": {"of": "this-test"}}}
+        plane.api.request("POST", "/api/v1/namespaces/default/secrets", body)
+        seen = asyncio.run(follow(asyncio.Event()))  # ends after half a second without a word
+        assert ["labelled"] == [each.name for each in seen]
+        assert [("list", "secrets", "200"), ("watch", "secrets", "200")] == counted
+        monkeypatch.setattr("archivmail.kube.changes.SILENCE_S", 60)
+
+        async def cut() -> None:
+            watching = asyncio.Event()
+            following = asyncio.ensure_future(follow(watching))
+            await watching.wait()
+            await asyncio.to_thread(plane.stop, grace_s=0)
+            with pytest.raises(ApiUnavailable):
+                await following
+
+        asyncio.run(cut())
+
+
+def test_a_refused_watch_is_forbidden_and_counted(real: RealSide) -> None:
+    """Although the listing before it was allowed."""
+    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{real.namespace}/roles/archivmail-{real.namespace}"
+    real.plane.api.merge_patch(path, {"rules": rules})
+
+    async def story() -> None:
+        async with real.api() as api:
+            assert isinstance(api, KubeClient)
+            with pytest.raises(ApiForbidden, match="cannot watch resource"):
+                [each async for each in api.watch_secrets(real.namespace, "a=b")]
+
+    asyncio.run(story())
+
+    assert [("list", "secrets", "200"), ("watch", "secrets", "403")] == real.requests
 
 
 def test_a_missing_crd_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

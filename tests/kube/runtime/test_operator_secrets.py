@@ -56,8 +56,13 @@ def test_each_run_reads_the_secret_afresh(accounts: Operator) -> None:
 
 
 def test_a_watched_secret_runs_its_account_at_once(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    """S8: by its label, whatever the interval; a Secret without the label is read by the next run."""
+    """S8: by its label, whatever the interval; a Secret without the label is read by the next run. S7: until the
+    operator may watch, its owner can see in log and metrics that it may not."""
     with Operator(cluster, namespace, tmp_path, watch_secrets=True) as operator:
+        allow_watching_secrets(cluster, namespace, "list")
+        refused = 'archivmail_kube_requests_total{code="403",resource="secrets",verb="watch"}'
+        wait_until(lambda: operator.scrape()[refused] > 1, 30, "two refused watches")
+        assert 1 == operator.log.read_text().count('cannot watch resource \\"secrets\\"')
         allow_watching_secrets(cluster, namespace)
         operator.create_secret()
         operator.create_secret("unlabelled")
