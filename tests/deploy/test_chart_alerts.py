@@ -24,8 +24,14 @@ FOR_MIN = 5
 
 @pytest.fixture(scope="module")
 def rules() -> Manifest:
-    """The spec of the PrometheusRule with default values."""
-    spec: Manifest = one(render("metrics.prometheusRule.enabled=true"), "PrometheusRule")["spec"]
+    """The spec of the PrometheusRule with default values, and what three shards add to it."""
+    enabled = "metrics.prometheusRule.enabled=true"
+    spec: Manifest = one(render(enabled), "PrometheusRule")["spec"]
+    sharded: Manifest = one(render(enabled, values=shape("sharded")), "PrometheusRule")["spec"]
+    known = {each["alert"] for each in spec["groups"][0]["rules"]}
+    added = [each for each in sharded["groups"][0]["rules"] if each["alert"] not in known]
+    assert ["ShardUnserved"] == [each["alert"] for each in added]
+    spec["groups"][0]["rules"] += added
     return spec
 
 
@@ -87,6 +93,19 @@ LOST_ARCHIVE_ONCE = [_process("syncs_total", "0x60 1x720", result="Failed", reas
 DAMAGED = [_process("verify_damaged_messages", "0x60 3x720")]
 UP = [_process("build_info", "1+0x720", version="1")]
 UP_ELSEWHERE = [_process("build_info", "1+0x720", version="1", namespace="other")]
+
+
+def _shards(*values: str) -> list[dict[str, str]]:
+    """Whether each of some replicas holds the Lease of its shard."""
+    return [_process("lease_held", each, shard=str(n), pod=f"archivmail-{n}") for n, each in enumerate(values)]
+
+
+SERVED = _shards("1+0x720", "1+0x720", "1+0x720")
+LOST_LEASE = _shards("1+0x720", "1x60 0x720", "1+0x720")
+LOST_POD = _shards("1+0x720", "1+0x720", "1x60 stale")
+REPLACED_POD = _shards("1+0x720", "1+0x720", "1x60 stale _x2 0x1 1x700")
+NEVER_STARTED = SERVED[:2]
+SERVED_ELSEWHERE = [*SERVED[:2], _process("lease_held", "1+0x720", shard="2", pod="archivmail-2", namespace="other")]
 IN_TIME = [
     {"series": 'archivmail_account_last_success_timestamp_seconds{namespace="team-a",name="a"}', "values": "0+60x720"}
 ]
@@ -137,6 +156,13 @@ CASES = [
     pytest.param(LOST_ARCHIVE_ONCE, "ArchiveWriteFailing", 70, False, id="archive-lost-for-a-moment"),
     pytest.param(DAMAGED, "VerifyFailed", 61, True, id="damaged"),
     pytest.param(DAMAGED, "VerifyFailed", 59, False, id="not-yet-damaged"),
+    pytest.param(SERVED, "ShardUnserved", 140, False, id="every-shard-served"),
+    pytest.param(LOST_LEASE, "ShardUnserved", 67, True, id="lease-lost"),
+    pytest.param(LOST_LEASE, "ShardUnserved", 64, False, id="lease-lost-just-now"),
+    pytest.param(LOST_POD, "ShardUnserved", 67, True, id="replica-gone"),
+    pytest.param(REPLACED_POD, "ShardUnserved", 67, False, id="replica-replaced"),
+    pytest.param(NEVER_STARTED, "ShardUnserved", 6, True, id="replica-never-there"),
+    pytest.param(SERVED_ELSEWHERE, "ShardUnserved", 6, True, id="another-release-holds-its-own"),
 ]
 
 
@@ -182,7 +208,7 @@ def test_rules_pass_promtool_and_take_labels(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     rules = spec["groups"][0]["rules"]
     assert all(each["labels"] == {"severity": "page", "team": "mail"} for each in rules)
-    assert not re.search("GRACE_S|SHARDS|RELEASE_NAMESPACE|RUNBOOKS", json.dumps(rules))
+    assert not re.search("GRACE_S|SHARDS|EVERY_SHARD|RELEASE_NAMESPACE|RUNBOOKS", json.dumps(rules))
 
 
 def test_every_alert_has_cases_in_which_it_fires_and_is_silent(rules: Manifest) -> None:
