@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboards.fleet import NOT_READY, Fleet
+from tests.servers.controlplane import ControlPlane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.servers.controlplane import ControlPlane
 
 GROUP = "fleet"
 SEEN_S = 30.0
@@ -34,9 +33,10 @@ def wait_for(claim: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="session")
-def fleet(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """In trouble, and scraped since."""
-    with Fleet(control_plane, tmp_path_factory.mktemp("fleet")) as running:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """In trouble, and scraped since; on an API server of its own, or operators of other tests that serve every
+    namespace (tests/deploy) would serve its accounts as well."""
+    with ControlPlane() as plane, Fleet(plane, tmp_path_factory.mktemp("fleet")) as running:
         running.begin()
         running.renumber()
         running.fail_to_write()
