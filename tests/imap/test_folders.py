@@ -308,6 +308,49 @@ def test_a_refused_folder_is_told_from_a_refused_session(answer: bytes, kind: ty
             session.examine(INBOX)
 
 
+ECHOED = [
+    b"Rate limit alerts",
+    b"Login failed",
+    b"Too many connections",
+    b"Wrong password",
+    b"Server busy/a",
+    b"No &quota exceeded",
+]
+
+
+@pytest.mark.parametrize("name", ECHOED)
+@pytest.mark.parametrize("capabilities", ["IMAP4rev1", "IMAP4rev1 ESEARCH"])
+def test_the_name_of_a_folder_says_nothing_of_the_session(name: bytes, capabilities: str) -> None:
+    """S11, trap 59: Dovecot repeats the name, and whoever names a folder must not stop the others."""
+    served = {b"INBOX": sample(1), name: sample(1)}
+    with ScriptedServer(served, capabilities=capabilities) as server, opened(server, folder=None) as session:
+        refused = b"NO Mailbox doesn't exist: " + name
+        server.script(b"STATUS", b"", refused)
+        assert session.status([folder(name)]) == {}
+        server.script(b"EXAMINE", b"", refused)
+        with pytest.raises(FolderRefused):
+            session.examine(folder(name))
+        server.mend()
+        session.examine(folder(name))
+        for command in (b"UID SEARCH", b"UID FETCH"):
+            server.script(command, b"", refused)
+        with pytest.raises(FolderRefused):
+            session.uids()
+        assert fetch(session, uid_set(1)).refused is not None
+        server.mend()
+        assert session.examine(INBOX).messages == 1
+
+
+def test_a_busy_server_is_heard_whatever_the_folder_is_called() -> None:
+    """trap 88: only whole words of the name count for nothing."""
+    served = {b"INBOX": sample(1), b"a": sample(1), b"rate": sample(1)}
+    for name, said in ((b"a", b"NO rate limit hit"), (b"rate", b"NO [LIMIT] rate limit hit")):
+        with ScriptedServer(served) as server, opened(server, folder=None) as session:
+            server.script(b"EXAMINE", b"", said)
+            with pytest.raises(ServerBusy):
+                session.examine(folder(name))
+
+
 def test_the_session_goes_on_after_a_refused_folder() -> None:
     """S11, and nothing of the folder opened before is taken for the next."""
     with ScriptedServer({b"INBOX": Served({5: Message(b"x")}, uid_validity=9)}) as server, opened(server) as session:

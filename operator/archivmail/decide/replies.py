@@ -118,6 +118,13 @@ def read(code: str | None, text: str) -> Reading:
     return found or Reading(Meaning.UNKNOWN)
 
 
+def without_name(text: str, *names: str) -> str:
+    """The text without the name of a folder, in whatever form it is repeated: a folder may be called `Login failed`."""
+    for name in filter(None, names):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", text)
+    return text
+
+
 def tells_of_expiry(text: str) -> bool:
     """Did a session that began with an access token end because the token ran out (trap 90)?"""
     return _EXPIRED.search(text) is not None

@@ -2,7 +2,7 @@
 
 import ssl
 
-from archivmail.decide.replies import Meaning, Reading, read, tells_of_expiry
+from archivmail.decide.replies import Meaning, Reading, read, tells_of_expiry, without_name
 from archivmail.imap import tls
 from archivmail.imap.excerpts import Excerpts
 from archivmail.imap.replies import Status
@@ -18,6 +18,7 @@ from archivmail.model.errors import (
     SessionExpired,
     TlsRefused,
 )
+from archivmail.model.foldernames import display
 from archivmail.model.reasons import Reason
 
 NO_BYE = frozenset({Meaning.CREDENTIALS, Meaning.UNSUITABLE, Meaning.BUSY, Meaning.QUOTA, Meaning.CROWDED})
@@ -29,6 +30,11 @@ class Faults:
     def __init__(self, excerpts: Excerpts) -> None:
         self._excerpts = excerpts
         self._has_token = excerpts.credentials.mechanism is not Mechanism.PASSWORD
+        self._folder = b""
+
+    def concerns(self, folder: bytes) -> None:
+        """From now on answers are about this folder: servers repeat its name, which says nothing of the session."""
+        self._folder = folder
 
     def learn(self, token: Secret) -> None:
         """A secret of this session that the credentials do not hold: never to be repeated."""
@@ -50,19 +56,20 @@ class Faults:
 
     def ended(self, status: Status) -> ArchivmailError:
         """The server said BYE."""
-        reading = read(status.code, status.text)
-        if self._has_token and tells_of_expiry(status.text):
+        reading, is_expiry = self._read(status, self._folder)
+        if is_expiry:
             return self._expired(status, reading)
         error = self._of_session(reading, status) if reading.meaning in NO_BYE else None
         return error or ConnectionLost(f"the server ended the session: {self.said(status)}")
 
-    def whole_session(self, status: Status) -> ArchivmailError | None:
+    def whole_session(self, status: Status, folder: bytes | None = None) -> ArchivmailError | None:
         """The error of a NO or BAD that concerns the session and not the command; None for other refusals.
 
-        A fault that passes is the command's own: the next folder or message may be readable.
+        A fault that passes is the command's own: the next folder or message may be readable. `folder`: the one that
+        the command was about, where it is not the open one.
         """
-        reading = read(status.code, status.text)
-        if self._has_token and tells_of_expiry(status.text):
+        reading, is_expiry = self._read(status, self._folder if folder is None else folder)
+        if is_expiry:
             return self._expired(status, reading)
         return None if reading.meaning is Meaning.PASSING else self._of_session(reading, status)
 
@@ -71,7 +78,7 @@ class Faults:
         error = self.whole_session(status)
         if error is not None:
             return error
-        when = "at the moment " if read(status.code, status.text).meaning is Meaning.PASSING else ""
+        when = "at the moment " if self._read(status, self._folder)[0].meaning is Meaning.PASSING else ""
         return FolderRefused(f"the server {when}refused to {doing}: {self.said(status)}; the next run tries again")
 
     def listing_refused(self, status: Status) -> ArchivmailError:
@@ -79,6 +86,11 @@ class Faults:
         return self._of_session(read(status.code, status.text), status) or ServerUnsuitable(
             f"the server refused to list the folders: {self.said(status)}; ask who runs the server"
         )
+
+    def _read(self, status: Status, folder: bytes) -> tuple[Reading, bool]:
+        """What it means, and whether a token ran out."""
+        text = without_name(status.text, folder.decode("utf-8", "replace"), display(folder))
+        return read(status.code, text), self._has_token and tells_of_expiry(text)
 
     def _of_session(self, reading: Reading, status: Status) -> ArchivmailError | None:
         said = self.said(status)

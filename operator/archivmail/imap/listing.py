@@ -63,10 +63,11 @@ class Listing:
             if isinstance(response, Data) and response.word == b"STATUS":
                 self._keep(response, found)
 
-        quoted = (names.quoted(name) for name in wanted)
-        commands = [b"STATUS %b %b" % (name, _STATUS_ITEMS) for name in quoted if name is not None]
-        for answer in self._dialogue.run_all(commands, hear, depth=self._limits.status_depth):
-            self._raise_if_over(answer)
+        asked = [(name, quoted) for name in wanted if (quoted := names.quoted(name)) is not None]
+        commands = [b"STATUS %b %b" % (quoted, _STATUS_ITEMS) for _, quoted in asked]
+        answers = self._dialogue.run_all(commands, hear, depth=self._limits.status_depth)
+        for (name, _), answer in zip(asked, answers, strict=True):
+            self._raise_if_over(answer, name)
         return {name: snapshot for name, snapshot in found.items() if name in wanted}
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -141,8 +142,8 @@ class Listing:
         if snapshot is not None and len(found) < self._limits.folders:
             found[name] = snapshot
 
-    def _raise_if_over(self, answer: Status) -> None:
-        error = None if answer.is_ok else self._faults.whole_session(answer)
+    def _raise_if_over(self, answer: Status, folder: FolderName | None = None) -> None:
+        error = None if answer.is_ok else self._faults.whole_session(answer, folder)
         if error is not None:
             raise error
 

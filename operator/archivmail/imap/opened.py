@@ -94,6 +94,7 @@ class Opened:
             raise FolderRefused("the name of the folder holds a NUL, which no IMAP command can carry; rename it")
         self.name = None
         self._forget()
+        self._faults.concerns(folder.name)
         answer = self._dialogue.run(command)
         if not answer.is_ok:
             raise self._faults.folder_refused(answer, "open the folder")
