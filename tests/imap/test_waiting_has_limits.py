@@ -193,6 +193,25 @@ def test_closing_takes_no_longer_than_its_limit() -> None:
         assert seconds(session.close) < 2
 
 
+@pytest.mark.parametrize("octets", [b"*", b"* OK wait\r\n", b"* OK wait\r\n" * 5000], ids=["octets", "lines", "flood"])
+def test_closing_takes_no_longer_for_a_server_that_talks(octets: bytes) -> None:
+    """trap 82: whoever is told of the end and goes on and on keeps nobody either."""
+    ending = threading.Event()
+
+    def talk_on(_server: ScriptedServer, talk: Conversation, _: bytes) -> None:
+        while not ending.wait(0.02):
+            talk.send(octets)
+
+    with ScriptedServer({b"INBOX": sample(1)}) as server, opened(server, limits=Limits()) as session:
+        server.on(b"LOGOUT", talk_on)
+        closing = threading.Thread(target=session.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        is_closed = not closing.is_alive()
+        ending.set()
+    assert is_closed
+
+
 def test_closing_works_after_a_stop() -> None:
     """A run that was told to stop still says good-bye."""
     stop = Stop(0)

@@ -250,8 +250,9 @@ class Stream:
                 raise broken(error) from error
 
     def hurry(self, seconds: float) -> None:
-        """From now on every wait ends after that time, whatever the run is told."""
-        self._should_stop = _never
+        """From now on all waits together end after about that time, whatever the run is told."""
+        ends_at = time.monotonic() + seconds
+        self._should_stop = lambda: time.monotonic() >= ends_at
         self._sock.settimeout(seconds)
         self._limits = Limits(read_s=0, receive_bytes=self._limits.receive_bytes)
 
@@ -259,7 +260,3 @@ class Stream:
         """Drop the connection. Never raises; harmless when repeated."""
         with suppress(OSError):
             self._sock.close()
-
-
-def _never() -> bool:
-    return False
