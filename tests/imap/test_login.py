@@ -430,6 +430,32 @@ def test_no_error_repeats_a_secret_or_a_name(capabilities: str) -> None:
         error = error.__cause__
 
 
+def test_no_error_repeats_a_secret_as_it_was_sent() -> None:
+    """Design §1 invariant 10: what is not understood is repeated, quoting, encoding and all."""
+    password = 'wrong"horse\\battery'
+
+    def repeats(_server: ScriptedServer, _talk: Conversation, arguments: bytes) -> bytes:
+        return b"BAD cannot parse LOGIN " + arguments
+
+    def repeats_response(_server: ScriptedServer, talk: Conversation, _: bytes) -> bytes:
+        talk.send(b"+ \r\n")
+        return b"BAD cannot parse " + talk.line()
+
+    for capabilities, said in (("IMAP4rev1", repeats), ("IMAP4rev1 AUTH=PLAIN", repeats_response)):
+        with ScriptedServer(capabilities=capabilities) as server:
+            server.on(b"LOGIN", said)
+            server.on(b"AUTHENTICATE", said)
+            text = refused(server, replace(server.credentials, password=Secret(password))).text
+        assert "withheld" in text
+        assert "horse" not in text
+
+    for mechanism in (Mechanism.XOAUTH2, Mechanism.OAUTH_BEARER):
+        with ScriptedServer(capabilities=f"IMAP4rev1 AUTH={mechanism.upper()}") as server:
+            server.on(b"AUTHENTICATE", repeats_response)
+            held = Credentials(mechanism, server.username, access_token=Secret("ya29.abcdefghijkl"))
+            assert "withheld" in refused(server, held).text
+
+
 def test_no_secret_is_kept_in_the_objects_of_the_session() -> None:
     """imaplib remembers the last commands for its debugging output (trap 93)."""
     with ScriptedServer({b"INBOX": sample(1)}) as server, opened(server):
