@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from sqlalchemy import event
@@ -10,7 +11,7 @@ from tests.archive.builders import ALICE, INBOX, archive_in, begin, entry, fetch
 
 
 def test_folders_without_news_cost_no_query_each(tmp_path: Path) -> None:
-    """A pass over 50 folders is three queries."""
+    """A pass over 50 folders is five queries, and no further connection."""
     folders = [folder(b"F%d" % number) for number in range(50)]
     with archive_in(tmp_path) as archive:
         writer = archive.take(ALICE)
@@ -23,11 +24,13 @@ def test_folders_without_news_cost_no_query_each(tmp_path: Path) -> None:
 
         writer = archive.take(ALICE)
         statements: list[str] = []
-        event.listen(
-            archive._database._engine,
-            "before_cursor_execute",
-            lambda _conn, _cursor, statement, *_: statements.append(statement),
-        )
+        opened: list[object] = []
+
+        def traced(connection: sqlite3.Connection, *_: object) -> None:
+            connection.set_trace_callback(statements.append)
+
+        event.listen(archive._database._engine, "checkout", traced)
+        event.listen(archive._database._engine, "connect", lambda connection, _: opened.append(connection))
         for each in folders:
             latest = writer.latest_epoch(each.name)
             assert latest is not None
@@ -38,7 +41,8 @@ def test_folders_without_news_cost_no_query_each(tmp_path: Path) -> None:
         asked = [statement for statement in statements if "SELECT" in statement]
         writer.close()
 
-    assert len(asked) == 3
+    assert len(asked) == 5
+    assert not opened
 
 
 def test_a_run_sees_what_it_changes_itself(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import atheris
 with atheris.instrument_imports(include=["archivmail.imap", "archivmail.decide"]):
     from archivmail.decide.replies import read
     from archivmail.imap import replies, sanitised, tokens
+    from archivmail.imap.usual import usual_status
     from tests.fuzz.session import UIDS, fetched
 
 PIECES = ([1], [7], [64], [4096], [3, 50, 1])
@@ -47,7 +48,8 @@ def _read_line(line: bytes) -> None:
     with suppress(replies.BadReply, tokens.TooDeep):
         replies.esearch(rest, b"v1")
     with suppress(replies.BadReply, tokens.TooDeep):
-        replies.folder_status(tokens.words(rest))
+        told = replies.folder_status(tokens.words(rest))
+        assert usual_status(rest) in (None, told)
     with suppress(replies.BadReply, tokens.TooDeep):
         replies.namespaces(tokens.words(rest))
 

@@ -235,8 +235,7 @@ class Archive(Finder):
             raise ArchiveUnavailable("The archive is opened read-only; open it for writing to archive an account.")
         self._locks.take(ref)
         try:
-            with self._database.writing() as connection:
-                account = accounts.ensure_account(connection, ref)
+            account = self._key(ref)
             database = self._fenced(ref, account)
             self._store.sweep(account_prefix(ref))
             newest = adopt(database, self._store, ref, account, self._clock())
@@ -245,6 +244,14 @@ class Archive(Finder):
             raise
         names = PackNames(ref, milliseconds=self._milliseconds, after=newest)
         return Ground(ref, account, database, self._store, names, self._clock)
+
+    def _key(self, ref: AccountRef) -> int:
+        with self._database.reading() as connection:
+            known = accounts.find_account(connection, ref)
+        if known is not None:
+            return known
+        with self._database.writing() as connection:
+            return accounts.ensure_account(connection, ref)
 
     def _fenced(self, ref: AccountRef, account: int) -> Database:
         """The catalog for whoever holds the account now, and no longer than that."""

@@ -13,7 +13,6 @@ from archivmail.archive.catalog.accounts import folder_of_epoch
 from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.lookups import Lookups
 from archivmail.archive.catalog.pending import Pending, commit
-from archivmail.archive.catalog.policies import policy_of
 from archivmail.archive.catalog.recall import Recall
 from archivmail.archive.catalog.tombstones import NewTombstone
 from archivmail.archive.packs.facts import Place
@@ -22,7 +21,7 @@ from archivmail.archive.packs.names import PackNames
 from archivmail.archive.packs.paths import member_folder
 from archivmail.archive.packs.stores import Draft, PackStore
 from archivmail.archive.packs.writing import PackWriter
-from archivmail.decide.retention import counts_as_settled, cutoff
+from archivmail.decide.retention import counts_as_settled
 from archivmail.model.account import AccountRef, Origin
 from archivmail.model.errors import ArchiveUnavailable, ArchivmailError
 from archivmail.model.folder import Epoch, Folder, FolderName, FolderState, LedgerEntry
@@ -66,9 +65,6 @@ class AccountWriter:
         self._database, self._store = database, store
         self._names, self._clock, self._release = names, clock, release
         self._lookups = Lookups(database, account)
-        with database.reading() as connection:
-            self._has_tombstones = tombstones.has_any(connection, account)
-            self._limit = cutoff(policy_of(connection, account), clock())
         self._pending = Pending()
         self._pack: _OpenPack | None = None
         self._grounds: dict[int, _Ground] = {}
@@ -96,10 +92,10 @@ class AccountWriter:
     def archived(self, epoch: Epoch) -> UidSet:
         self._origin = epoch.origin
         held = self._lookups.uids(epoch.id) | self._pending.uids(epoch.id) | self._pending.gone_uids(epoch.id)
-        if not self._has_tombstones:
+        if not self._recalled.has_tombstones:
             return held
         with self._database.reading() as connection:
-            return held | tombstones.settled_uids(connection, epoch.id, self._limit)
+            return held | tombstones.settled_uids(connection, epoch.id, self._recalled.limit)
 
     def assembled(self, epoch: Epoch) -> UidSet:
         return self._lookups.assembled(epoch.id)
@@ -109,6 +105,8 @@ class AccountWriter:
         if self._recalled.may_have_entries(epoch.id):
             with self._database.reading() as connection:
                 entries = {entry.uid: entry for entry in passes.entries(connection, epoch.id)}
+        elif epoch.id not in self._pending.failed:
+            return []
         forgotten = self._pending.forgotten(epoch.id)
         entries = {uid: entry for uid, entry in entries.items() if uid not in forgotten}
         entries |= self._pending.failed.get(epoch.id, {})
@@ -162,11 +160,11 @@ class AccountWriter:
 
     def _gone(self, sighting: Sighting, content_id: ContentId) -> Gone | None:
         """Why the octets are not to be kept: they were erased, or expired before and would again."""
-        if not self._has_tombstones:
+        if not self._recalled.has_tombstones:
             return None
         with self._database.reading() as connection:
             gone = tombstones.of_contents(connection, self._account, [content_id]).get(content_id)
-        if gone is None or not counts_as_settled(gone.why, seconds(sighting.internal_date), self._limit):
+        if gone is None or not counts_as_settled(gone.why, seconds(sighting.internal_date), self._recalled.limit):
             return None
         return gone
 
@@ -227,7 +225,7 @@ class AccountWriter:
     def _recalled(self) -> Recall:
         if self._recall is None:
             with self._database.reading() as connection:
-                self._recall = Recall(connection, self._account)
+                self._recall = Recall(connection, self._account, self._clock())
         return self._recall
 
     def _keep_pack(self) -> recording.NewPack | None:

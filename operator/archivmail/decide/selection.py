@@ -31,6 +31,8 @@ def select(folders: Iterable[Folder], rules: FolderRules) -> Selection:
 
 def is_selected(folder: Folder, rules: FolderRules) -> bool:
     """An empty include list means every folder; exclude wins."""
+    if not rules.include and not rules.exclude:
+        return True
     name, delimiter = _decoded(folder)
 
     def has(patterns: Iterable[str]) -> bool:

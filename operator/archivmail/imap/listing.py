@@ -8,6 +8,7 @@ from archivmail.imap.faults import Faults, violation
 from archivmail.imap.limits import Limits
 from archivmail.imap.replies import Data, Namespaces, Status
 from archivmail.imap.tokens import words
+from archivmail.imap.usual import usual_status
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidValidity
 
@@ -134,7 +135,8 @@ class Listing:
         return folders, told, self._dialogue.run_all(commands, hear, depth=len(commands))
 
     def _keep(self, response: Data, found: dict[FolderName, Snapshot]) -> None:
-        told = replies.folder_status(response.values or words(response.text))
+        told = usual_status(response.text) if not response.values else None
+        told = told or replies.folder_status(response.values or words(response.text))
         if told is None:
             return
         name = FolderName(b"INBOX" if told[0].upper() == b"INBOX" else told[0])
@@ -150,7 +152,7 @@ class Listing:
 
 def snapshot_of(numbers: dict[bytes, int], capabilities: frozenset[str]) -> Snapshot | None:
     """A snapshot when nothing is missing and nothing is zero that cannot be."""
-    messages, uid_next, validity = (numbers.get(key) for key in (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"))
+    messages, uid_next, validity = numbers.get(b"MESSAGES"), numbers.get(b"UIDNEXT"), numbers.get(b"UIDVALIDITY")
     if messages is None or not uid_next or not validity or uid_next > MAX_UID or validity > MAX_UID:
         return None
     return Snapshot(UidValidity(validity), Uid(uid_next), messages, limited=is_limited(messages, capabilities))

@@ -5,6 +5,7 @@ Only what an archive needs is read; ENVELOPE and BODYSTRUCTURE are never asked f
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from archivmail.imap.parts import part
 from archivmail.imap.tokens import String, number, pairs, unescaped, upper, words
@@ -18,12 +19,11 @@ BODY = b"BODY[]"
 BODY_NAMES = frozenset({BODY, b"BODY.PEEK[]"})  # the second is an echo of the command, seen from careless servers
 _KNOWN_ITEMS = BODY_NAMES | {
     b"UID", b"FLAGS", b"INTERNALDATE", b"EMAILID", b"X-GM-MSGID", b"X-GM-LABELS", b"MODSEQ", b"RFC822.SIZE",
-    b"THREADID",
-}  # fmt: skip
+    b"THREADID"}  # fmt: skip
 _ITEM_NAME = re.compile(rb"[A-Z][A-Z0-9.-]*(?:\[[^\]]*\](?:<\d+>)?)?")
 _CODE = re.compile(rb"\[([A-Za-z0-9.-]+)(?: ([^\]]*))?\]? *")
 _UNTAGGED = re.compile(rb"\*[ \t]+(?:(\d{1,20})[ \t]+)?([A-Za-z][A-Za-z0-9.-]*)[ \t]*")
-_ATTRIBUTES = re.compile(rb"\(([^)]*)\)[ \t]*")
+_ATTRIBUTE_LIST = re.compile(rb"\(([^)]*)\)[ \t]*")
 _DELIMITER = re.compile(rb'(?:NIL|"(\\?[^"]|\\)"|"")[ \t]*', re.IGNORECASE)
 _QUOTED = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(?=$|[ \t]+\()', re.DOTALL)
 _EXTENDED = re.compile(rb'(?<![ \t])[ \t]++\("?(?:CHILDINFO|OLDNAME)"? .*\)$', re.IGNORECASE)
@@ -94,7 +94,7 @@ def listed(rest: bytes, literal: bytes | None) -> Folder | None:
 
     Read from the raw octets: names are not always valid, balanced, quoted or alone (traps 50 to 55). Raises BadReply.
     """
-    attributes = _ATTRIBUTES.match(rest)
+    attributes = _ATTRIBUTE_LIST.match(rest)
     delimiter = _DELIMITER.match(rest, attributes.end()) if attributes else None
     if attributes is None or delimiter is None:
         raise BadReply("sent a folder list that cannot be read")
@@ -103,8 +103,12 @@ def listed(rest: bytes, literal: bytes | None) -> Folder | None:
         return None
     if name.upper() == _INBOX:
         name = _INBOX  # RFC 9051 §5.1: one folder however it is written; Yahoo 2024 writes Inbox
-    flags = frozenset(flag.decode("ascii", "backslashreplace").lower() for flag in attributes[1].split())
-    return Folder(FolderName(bytes(name)), _unescaped_delimiter(delimiter[1]), flags)
+    return Folder(FolderName(bytes(name)), _unescaped_delimiter(delimiter[1]), _attributes(attributes[1]))
+
+
+@lru_cache(maxsize=64)  # most folders of a server have the same few
+def _attributes(text: bytes) -> frozenset[str]:
+    return frozenset(flag.decode("ascii", "backslashreplace").lower() for flag in text.split())
 
 
 def _unescaped_delimiter(raw: bytes | None) -> bytes | None:

@@ -1,6 +1,6 @@
-"""The usual FETCH response, read by one pattern: what nearly every server sends nearly every time.
+"""The usual FETCH and STATUS responses, each read by one pattern: what nearly every server sends nearly every time.
 
-It saves half of the work for a message. Whatever has another form is left to `tokens`, which reads anything.
+It saves half of the work for each. Whatever has another form is left to `tokens`, which reads anything.
 """
 
 import re
@@ -20,6 +20,9 @@ _ITEMS = (
 _USUAL = {
     count: re.compile(rb"\* \d{1,10} FETCH \((?:%b){%d}BODY\[\] \{(\d{1,10})\}" % (_ITEMS, count)) for count in (3, 4)
 }
+_STATUS = re.compile(
+    rb'(?:"([^"\\\x00-\x1f]*)"|([A-Za-z0-9._/&+,-]{1,1000})) \(((?:(?:MESSAGES|UIDNEXT|UIDVALIDITY) \d{1,20} ?)*)\)'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ def usual(line: bytes, *, has_email_id: bool) -> Usual | None:
     if told and told.upper() == "NIL":
         return None
     return Usual(Sighting(Uid(uid), date.decode("ascii"), _flags(flags), told), int(size))
+
+
+def usual_status(text: bytes) -> tuple[bytes, dict[bytes, int]] | None:
+    """Name and numbers of a STATUS response, from what follows its word."""
+    found = _STATUS.fullmatch(text)
+    if found is None:
+        return None
+    quoted, atom, items = found.groups()
+    words = items.split()
+    return quoted or atom or b"", dict(zip(words[::2], map(int, words[1::2]), strict=True))
 
 
 @lru_cache(maxsize=1024)  # most messages of a folder have the same few

@@ -19,6 +19,8 @@ def display(raw: bytes) -> str:
 
     `&` and `%` are encoded too in the second form, so that it cannot be taken for the name of another folder by chance.
     """
+    if _DIRECT.fullmatch(raw):  # nearly every name
+        return raw.decode("ascii")
     text = _decoded(raw)
     if text is None or any(unicodedata.category(char) == "Cc" for char in text):
         return "".join(chr(octet) if octet in _SHOWN_AS_IS else f"%{octet:02X}" for octet in raw)

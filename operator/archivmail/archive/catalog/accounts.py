@@ -2,9 +2,9 @@
 
 import json
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
-from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.dialects import HotStatement, insert
 from archivmail.archive.catalog.schema import account_statuses, accounts, epochs, folders
 from archivmail.model.account import AccountRef
 from archivmail.model.folder import Folder, FolderName
@@ -19,8 +19,13 @@ def all_accounts(connection: Connection) -> list[AccountRef]:
 
 def find_account(connection: Connection, ref: AccountRef) -> int | None:
     """The key of an account, None when it is not known."""
-    wanted = select(accounts.c.id).where(accounts.c.namespace == ref.namespace, accounts.c.name == ref.name)
-    return connection.execute(wanted).scalar()
+    row = HotStatement(connection, _ACCOUNT).first(namespace=ref.namespace, name=ref.name)
+    return None if row is None else int(row[0])
+
+
+_ACCOUNT = select(accounts.c.id).where(
+    accounts.c.namespace == bindparam("namespace"), accounts.c.name == bindparam("name")
+)
 
 
 def ensure_account(connection: Connection, ref: AccountRef) -> int:

@@ -185,7 +185,7 @@ def _compiled(statement: ClauseElement, connection: Connection) -> Compiled:
 
 
 class HotStatement:
-    """A SELECT that runs once per message, straight on the driver: 6 µs instead of 30 through SQLAlchemy."""
+    """A SELECT that runs once per message or run, straight on the driver: 6 µs instead of 30 to 300 in SQLAlchemy."""
 
     def __init__(self, connection: Connection, statement: ClauseElement) -> None:
         self._sql, self._order, self._constants = _compiled(statement, connection)
@@ -202,6 +202,10 @@ class HotStatement:
         except self._error as error:
             raise DBAPIError(self._sql, None, error) from error
         return row
+
+    def all(self, **parameters: object) -> list[tuple[Any, ...]]:
+        """Run it for all its rows, which are few. Raises DBAPIError."""
+        return list(self.each(**parameters))
 
     def each(self, **parameters: object) -> Iterator[tuple[Any, ...]]:
         """Run it for all its rows, without holding them. Raises DBAPIError."""

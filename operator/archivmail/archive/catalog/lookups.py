@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import suppress
+from functools import cached_property
 
 from sqlalchemy import Connection, bindparam, exists, func, literal_column, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -16,18 +17,15 @@ from archivmail.model.uidset import Uid, UidSet
 
 
 class Lookups:
-    """Answers from what is committed. Not thread-safe. Methods raise ArchiveUnavailable."""
+    """Answers from what is committed. Not thread-safe. Methods raise ArchiveUnavailable.
+
+    Connects with the first question: a run without news asks none.
+    """
 
     def __init__(self, database: Database, account: int) -> None:
         self._url = database.url
         self._account = account
-        self._connection = database.connect()
-        self._content = HotStatement(self._connection, _CONTENT)
-        self._placement = HotStatement(self._connection, _PLACEMENT)
-        self._email_id = HotStatement(self._connection, _EMAIL_ID)
-        self._uids = HotStatement(self._connection, _UIDS)
-        self._damaged_uids = HotStatement(self._connection, _DAMAGED_UIDS)
-        self._assembled = HotStatement(self._connection, _ASSEMBLED)
+        self._database = database
 
     def content(self, content_id: ContentId) -> int | None:
         """The key of a content of this account whose octets are sound as far as is known."""
@@ -78,17 +76,48 @@ class Lookups:
 
     def close(self) -> None:
         """Never raises."""
+        if "_connection" not in self.__dict__:
+            return
         with suppress(SQLAlchemyError, sqlite3.Error):
             self._connection.invalidate()  # whatever a statement still holds goes with the connection
             self._connection.close()
 
+    @cached_property
+    def _connection(self) -> Connection:
+        return self._database.connect()
+
+    @cached_property
+    def _content(self) -> HotStatement:
+        return HotStatement(self._connection, _CONTENT)
+
+    @cached_property
+    def _placement(self) -> HotStatement:
+        return HotStatement(self._connection, _PLACEMENT)
+
+    @cached_property
+    def _email_id(self) -> HotStatement:
+        return HotStatement(self._connection, _EMAIL_ID)
+
+    @cached_property
+    def _uids(self) -> HotStatement:
+        return HotStatement(self._connection, _UIDS)
+
+    @cached_property
+    def _damaged_uids(self) -> HotStatement:
+        return HotStatement(self._connection, _DAMAGED_UIDS)
+
+    @cached_property
+    def _assembled(self) -> HotStatement:
+        return HotStatement(self._connection, _ASSEMBLED)
+
 
 def newest_pack(connection: Connection, account: int) -> str:
     """The name of the account's newest pack, "" when it has none."""
-    wanted = select(func.max(packs.c.name)).where(packs.c.account_id == account)
-    return connection.execute(wanted).scalar() or ""
+    row = HotStatement(connection, _NEWEST_PACK).first(account=account)
+    return row[0] or "" if row else ""
 
 
+_NEWEST_PACK = select(func.max(packs.c.name)).where(packs.c.account_id == bindparam("account"))
 _CONTENT = select(contents.c.id, contents.c.size).where(
     contents.c.sha256 == bindparam("sha256"), contents.c.account_id == bindparam("account"), ~content_is_damaged
 )

@@ -1,13 +1,13 @@
 """What passes leave in the catalog: epochs, folder states and the ledger of failed UIDs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, literal_column, select
 
 from archivmail.archive.catalog.accounts import ensure_folder, folder_name
-from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.dialects import HotStatement, insert
 from archivmail.archive.catalog.schema import epochs, folder_states, folders, ledger
 from archivmail.archive.catalog.values import clean, microseconds, moment, moment_or_none
 from archivmail.model.account import Origin
@@ -27,17 +27,19 @@ def latest_epoch(connection: Connection, account: int, folder: FolderName) -> Ep
 
 def latest_epochs(connection: Connection, account: int) -> dict[FolderName, Epoch]:
     """The newest epoch with a known UIDVALIDITY of every folder that has one."""
-    wanted = (
-        select(folders.c.name.label("raw"), epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number)
-        .join(folders, folders.c.id == epochs.c.folder_id)
-        .where(folders.c.account_id == account, epochs.c.uid_validity > 0)
-        .order_by(epochs.c.number)
-    )
     found: dict[FolderName, Epoch] = {}
-    for raw, key, origin, uid_validity, number in connection.execute(wanted):
+    for raw, key, origin, uid_validity, number in HotStatement(connection, _LATEST_EPOCHS).all(account=account):
         name = folder_name(raw)
         found[name] = Epoch(key, name, _origin(origin), UidValidity(uid_validity), number)
     return found
+
+
+_LATEST_EPOCHS = (
+    select(folders.c.name, epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number)
+    .join(folders, folders.c.id == epochs.c.folder_id)
+    .where(folders.c.account_id == bindparam("account"), epochs.c.uid_validity > literal_column("0"))
+    .order_by(epochs.c.number)
+)
 
 
 def epoch_of(
@@ -85,38 +87,42 @@ def _epoch(row: Row[int, str, int, int], folder: FolderName) -> Epoch:
 # --- folder states ---------------------------------------------------------------------------------------------------
 
 
-def states(connection: Connection, account: int, folder: FolderName | None = None) -> list[tuple[str, FolderState]]:
-    """The decoded name and the state of every folder that was passed, or of one, by name."""
-    wanted = (
-        select(
-            folders.c.display, folders.c.name.label("raw"), folder_states, epochs.c.origin, epochs.c.uid_validity,
-            epochs.c.number,
-        )
-        .select_from(folder_states)
-        .join(folders, folders.c.id == folder_states.c.folder_id)
-        .join(epochs, epochs.c.id == folder_states.c.epoch_id)
-        .where(folders.c.account_id == account)
-        .order_by(folders.c.name)
-    )  # fmt: skip
-    if folder is not None:
-        wanted = wanted.where(folders.c.name == folder)
-    return [(row.display, _state(row)) for row in connection.execute(wanted)]
+def states(connection: Connection, account: int) -> list[tuple[str, FolderState]]:
+    """The decoded name and the state of every folder that was passed, by name."""
+    return [(shown, _state(row)) for shown, *row in HotStatement(connection, _STATES).all(account=account)]
 
 
-def _state(row: Row[*tuple[Any, ...]]) -> FolderState:
-    epoch = Epoch(row.epoch_id, folder_name(row.raw), _origin(row.origin), UidValidity(row.uid_validity), row.number)
+_STATES = (
+    select(
+        folders.c.display, folders.c.name, epochs.c.id, epochs.c.origin, epochs.c.uid_validity, epochs.c.number,
+        folder_states.c.uid_next, folder_states.c.messages, folder_states.c.last_uid, folder_states.c.server,
+        folder_states.c.archived, folder_states.c.pending, folder_states.c.quarantined, folder_states.c.passed_at_us,
+        folder_states.c.compared_at_us, folder_states.c.complete,
+    )
+    .select_from(folder_states)
+    .join(folders, folders.c.id == folder_states.c.folder_id)
+    .join(epochs, epochs.c.id == folder_states.c.epoch_id)
+    .where(folders.c.account_id == bindparam("account"))
+    .order_by(folders.c.name)
+)  # fmt: skip
+
+
+def _state(row: Sequence[Any]) -> FolderState:
+    raw, key, origin, uid_validity, number, uid_next, messages, last_uid, *rest = row
+    server, archived, pending, quarantined, passed_at_us, compared_at_us, complete = rest
+    epoch = Epoch(key, folder_name(raw), _origin(origin), UidValidity(uid_validity), number)
     return FolderState(
         epoch=epoch,
-        uid_next=Uid(row.uid_next) if row.uid_next else None,
-        messages=row.messages,
-        last_uid=Uid(row.last_uid),
-        server=row.server,
-        archived=row.archived,
-        pending=row.pending,
-        quarantined=row.quarantined,
-        passed_at=moment(row.passed_at_us),
-        compared_at=moment_or_none(row.compared_at_us),
-        complete=bool(row.complete),
+        uid_next=Uid(uid_next) if uid_next else None,
+        messages=messages,
+        last_uid=Uid(last_uid),
+        server=server,
+        archived=archived,
+        pending=pending,
+        quarantined=quarantined,
+        passed_at=moment(passed_at_us),
+        compared_at=moment_or_none(compared_at_us),
+        complete=bool(complete),
     )
 
 
@@ -188,14 +194,16 @@ def drop_entries(connection: Connection, epoch: int, uids: UidSet) -> None:
 
 def epochs_with_entries(connection: Connection, account: int) -> set[int]:
     """Epochs of the account in which any UID has failed."""
-    wanted = (
-        select(ledger.c.epoch_id)
-        .distinct()
-        .join(epochs, epochs.c.id == ledger.c.epoch_id)
-        .join(folders, folders.c.id == epochs.c.folder_id)
-        .where(folders.c.account_id == account)
-    )
-    return set(connection.execute(wanted).scalars())
+    return {epoch for (epoch,) in HotStatement(connection, _EPOCHS_WITH_ENTRIES).all(account=account)}
+
+
+_EPOCHS_WITH_ENTRIES = (
+    select(ledger.c.epoch_id)
+    .distinct()
+    .join(epochs, epochs.c.id == ledger.c.epoch_id)
+    .join(folders, folders.c.id == epochs.c.folder_id)
+    .where(folders.c.account_id == bindparam("account"))
+)
 
 
 def has_entries(connection: Connection, epoch: int) -> bool:

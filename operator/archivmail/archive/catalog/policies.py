@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from archivmail.archive.catalog.accounts import ensure_account
-from archivmail.archive.catalog.dialects import insert
+from archivmail.archive.catalog.dialects import HotStatement, insert
 from archivmail.archive.catalog.schema import accounts, folder_states, folders, policies
 from archivmail.decide.retention import is_longer
 from archivmail.model.account import AccountRef
@@ -14,8 +14,11 @@ from archivmail.model.retention import Policy
 
 def policy_of(connection: Connection, account: int) -> Policy:
     """The default, which keeps everything, when none was ever told."""
-    row = connection.execute(select(policies).where(policies.c.account_id == account)).first()
-    return Policy() if row is None else _policy(row.keep_for_s, row.hold)
+    row = HotStatement(connection, _POLICY).first(account=account)
+    return Policy() if row is None else _policy(*row)
+
+
+_POLICY = select(policies.c.keep_for_s, policies.c.hold).where(policies.c.account_id == bindparam("account"))
 
 
 def save(connection: Connection, ref: AccountRef, policy: Policy) -> Policy | None:

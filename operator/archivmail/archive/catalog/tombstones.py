@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, or_, select
 
-from archivmail.archive.catalog.dialects import insert_all
+from archivmail.archive.catalog.dialects import HotStatement, insert_all
 from archivmail.archive.catalog.schema import contents, epochs, placements, tombstones
 from archivmail.archive.packs.internaldate import seconds
 from archivmail.model.message import ContentId, Sighting
@@ -73,10 +73,10 @@ def revive(connection: Connection, account: int, new: Iterable[tuple[int, int, C
 
 def has_any(connection: Connection, account: int) -> bool:
     """Whether anything was ever removed from the account."""
-    return (
-        connection.execute(select(tombstones.c.id).where(tombstones.c.account_id == account).limit(1)).scalar()
-        is not None
-    )
+    return HotStatement(connection, _ANY).first(account=account) is not None
+
+
+_ANY = select(tombstones.c.id).where(tombstones.c.account_id == bindparam("account")).limit(1)
 
 
 def of_contents(connection: Connection, account: int, wanted: Iterable[ContentId]) -> dict[ContentId, Gone]:
