@@ -1,5 +1,6 @@
 """Packs that the catalog does not know: left by a crash, brought from a backup, or about to be committed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -19,7 +20,7 @@ class Kind(StrEnum):
     ORPHAN = "orphan"
     """It holds what the catalog does not know; `rebuild` takes it in."""
     REDUNDANT = "redundant"
-    """Everything in it is known, and so elsewhere too."""
+    """Everything in it is known, and sound elsewhere as far as is known."""
     ABOUT_TO_BE_KNOWN = "about-to-be-known"
 
 
@@ -44,11 +45,14 @@ class InFlight:
 
 def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -> Kind:
     """What to make of a pack that the catalog did not list. Raises ArchiveUnavailable."""
+    homes: set[tuple[str, int]] = set()
     try:
-        if is_unfinished(database, store, name):
-            return Kind.REDUNDANT
+        replaced = _still_known(database, store, name)
+        if replaced:
+            # Where one of those is gone, the catalog is older than the packs, and this is all there is.
+            return Kind.REDUNDANT if _are_there(store, replaced) else Kind.ORPHAN
         with store.open(name) as source:
-            is_needless = all(_is_needless(database, each) for each in scan(source, frames(source)))
+            is_needless = all(_is_needless(database, each, homes) for each in scan(source, frames(source)))
     except ArchiveDamaged:
         is_needless = False
     with database.reading() as connection:
@@ -56,25 +60,41 @@ def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -
             return Kind.ABOUT_TO_BE_KNOWN
         if is_retired(connection, name):
             return Kind.REDUNDANT
-    if is_needless:
+    if is_needless and _are_there(store, homes):
         return Kind.REDUNDANT
     return Kind.ABOUT_TO_BE_KNOWN if in_flight.covers(name) else Kind.ORPHAN
 
 
-def is_unfinished(database: Database, store: PackStore, name: str) -> bool:
-    """Whether a pack was to take the place of others that the catalog has still. Raises ArchiveDamaged."""
+def _still_known(database: Database, store: PackStore, name: str) -> set[tuple[str, int]]:
+    """Packs (name and size) that this one was to replace and that the catalog has still. Raises ArchiveDamaged."""
     with store.open(name) as source:
         replaced = replaced_by(source)
     with database.reading() as connection:
-        return any(checking.is_known_pack(connection, name_of(each, name)) for each in replaced)
+        sizes = ((name_of(each, name), checking.size_of(connection, name_of(each, name))) for each in replaced)
+        return {(other, size) for other, size in sizes if size is not None}
 
 
-def _is_needless(database: Database, found: Found) -> bool:
+def _are_there(store: PackStore, packs: Iterable[tuple[str, int]]) -> bool:
+    """Whether the store has these packs, whole by their size."""
+    for name, size in packs:
+        try:
+            with store.open(name) as source:
+                if source.size != size:
+                    return False
+        except ArchiveDamaged:
+            return False
+    return True
+
+
+def _is_needless(database: Database, found: Found, homes: set[tuple[str, int]]) -> bool:
     match found:
         case Note():
             return True
         case Member():
-            return is_known(database, found)
+            with database.reading() as connection:
+                elsewhere = checking.homes(connection, found.facts)
+            homes.update(elsewhere or ())
+            return elsewhere is not None
         case Damage():
             return False
 

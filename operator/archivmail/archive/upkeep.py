@@ -18,7 +18,7 @@ from archivmail.archive.durability import SystemDurability
 from archivmail.archive.ground import Ground
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import account_prefix, name_after
-from archivmail.archive.packs.reading import frames, scan
+from archivmail.archive.packs.reading import frames, replaced_by, scan
 from archivmail.archive.packs.stores import StoredPack
 from archivmail.archive.retention import Removed
 from archivmail.archive.rewriting import Rewritten, rewrite
@@ -174,9 +174,14 @@ def _remove_retired(ground: Ground, plan: Plan, report: UpkeepReport) -> None:
     with ground.database.reading() as connection:
         waiting = upkeep.retired(connection, ground.account)
     now = ground.clock()
-    for each in waiting:
-        if not is_over(each.retired_at, now, plan.grace):
-            continue
+    due = [each for each in waiting if is_over(each.retired_at, now, plan.grace)]
+    if due and (lost := _lost(ground)):
+        report.damaged.append(
+            f"The pack {lost} is not there as the catalog knows it, so packs whose place others took stay; run "
+            "archivmail verify --full, and archivmail rebuild if the catalog is older than the packs."
+        )
+        due = [each for each in due if each.is_urgent]
+    for each in due:
         report.removed += 1
         report.freed += each.size
         if plan.is_dry_run:
@@ -184,6 +189,14 @@ def _remove_retired(ground: Ground, plan: Plan, report: UpkeepReport) -> None:
         ground.store.remove(each.name)
         with ground.database.writing() as connection:
             upkeep.drop_retired(connection, each.name)
+
+
+def _lost(ground: Ground) -> str | None:
+    """A pack of the account that the catalog counts on and the store does not have whole."""
+    there = {stored.name: stored.size for stored in ground.store.packs(account_prefix(ground.ref))}
+    with ground.database.reading() as connection:
+        known = upkeep.packs_of(connection, ground.account)
+    return next((pack.name for pack in known if there.get(pack.name) != pack.size), None)
 
 
 # --- packs that crashes left -----------------------------------------------------------------------------------------
@@ -220,6 +233,8 @@ def _strangers(ground: Ground) -> Iterator[StoredPack]:
 def _adopt(ground: Ground, stored: StoredPack, report: UpkeepReport) -> None:
     """Take in a pack from among others: only where its folders' epochs are known, for the order of packs tells them."""
     with suppress(ArchiveDamaged), ground.store.open(stored.name) as source:
+        if replaced_by(source):
+            raise ArchiveDamaged(f"The pack {stored.name} takes the place of others; the order of packs must be told.")
         with ground.database.writing() as connection:
             intake = take_in(connection, stored.name, stored.size, scan(source, frames(source)), KnownEpochs())
             if intake is None or intake.damage or intake.account != ground.ref:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
 
 from archivmail.archive.catalog.accounts import find_account
+from archivmail.archive.catalog.damage import placement_is_damaged
 from archivmail.archive.catalog.schema import (
     accounts,
     contents,
@@ -106,6 +107,11 @@ def is_known_pack(connection: Connection, name: str) -> bool:
     return connection.execute(select(packs.c.id).where(packs.c.name == name)).first() is not None
 
 
+def size_of(connection: Connection, name: str) -> int | None:
+    """Octets of a pack; None when the catalog does not know it."""
+    return connection.execute(select(packs.c.size).where(packs.c.name == name)).scalar()
+
+
 def pack_of(connection: Connection, content: int) -> int:
     """The key of the pack in which a content's octets lie; 0 when the content is gone."""
     return connection.execute(select(contents.c.pack_id).where(contents.c.id == content)).scalar() or 0
@@ -135,10 +141,36 @@ def key_of(facts: Facts) -> SightingKey:
 
 def is_known(connection: Connection, facts: Facts) -> bool:
     """Whether the catalog has the sighting that a member records, whatever the pack: its placement or its tombstone."""
+    sighting = _sighting(connection, facts)
+    if sighting is None:
+        return False
+    # A sighting that was removed may have a message again, and the other way round.
+    for question in (_PLACED, _GONE) if facts.gone is None else (_GONE, _PLACED):
+        if connection.execute(question, sighting).first() is not None:
+            return True
+    return False
+
+
+def homes(connection: Connection, facts: Facts) -> set[tuple[str, int]] | None:
+    """Other packs (name and size) that make the one with this member needless; None: it is needed.
+
+    They hold the sighting and its octets, neither of which was found damaged. A sighting that was removed needs none.
+    """
+    sighting = _sighting(connection, facts)
+    if sighting is None:
+        return None
+    found = {(row.name, row.size) for row in connection.execute(_HOMES, sighting)}
+    if found:
+        return found
+    return set() if connection.execute(_GONE, sighting).first() is not None else None
+
+
+def _sighting(connection: Connection, facts: Facts) -> dict[str, object] | None:
+    """What is asked of the catalog about a member; None when it has no such account."""
     account = find_account(connection, facts.account)
     if account is None:
-        return False
-    sighting = {
+        return None
+    return {
         "account": account,
         "sha256": facts.content_id,
         "uid": facts.sighting.uid,
@@ -146,11 +178,6 @@ def is_known(connection: Connection, facts: Facts) -> bool:
         "origin": str(facts.origin),
         "uid_validity": facts.uid_validity,
     }
-    # A sighting that was removed may have a message again, and the other way round.
-    for question in (_PLACED, _GONE) if facts.gone is None else (_GONE, _PLACED):
-        if connection.execute(question, sighting).first() is not None:
-            return True
-    return False
 
 
 def sighted_in(connection: Connection, pack: int) -> list[Sighted]:
@@ -215,6 +242,23 @@ _PLACED = (
         epochs.c.uid_validity == bindparam("uid_validity"),
     )
     .limit(1)
+)
+_HOMES = (
+    select(packs.c.name, packs.c.size)
+    .select_from(placements)
+    .join(folders, folders.c.id == placements.c.folder_id)
+    .join(epochs, epochs.c.id == placements.c.epoch_id)
+    .join(contents, contents.c.id == placements.c.content_id)
+    .join(packs, or_(packs.c.id == placements.c.pack_id, packs.c.id == contents.c.pack_id))
+    .where(
+        placements.c.account_id == bindparam("account"),
+        contents.c.sha256 == bindparam("sha256"),
+        placements.c.uid == bindparam("uid"),
+        folders.c.name == bindparam("folder"),
+        epochs.c.origin == bindparam("origin"),
+        epochs.c.uid_validity == bindparam("uid_validity"),
+        ~placement_is_damaged,
+    )
 )
 _GONE = (
     select(tombstones.c.id)

@@ -14,8 +14,6 @@ from archivmail.archive.packs.names import time_of
 from archivmail.decide.upkeep import PackFacts
 from archivmail.model.errors import ArchiveUnavailable
 
-_AT_ONCE = 500
-
 T = TypeVar("T")
 _AT_ONCE = 500
 _LONG_AGO = 1  # microseconds since 1970: past every grace
@@ -28,6 +26,8 @@ class Retired:
     name: str
     size: int
     retired_at: datetime
+    is_urgent: bool
+    """It holds what was erased: it goes whatever else is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,10 @@ def retire(connection: Connection, account: int, gone: Sequence[tuple[str, int]]
 def retired(connection: Connection, account: int) -> list[Retired]:
     """Packs of the account that wait for their removal."""
     wanted = select(retired_packs).where(retired_packs.c.account_id == account).order_by(retired_packs.c.name)
-    return [Retired(row.name, row.size, moment(row.retired_at_us)) for row in connection.execute(wanted)]
+    return [
+        Retired(row.name, row.size, moment(row.retired_at_us), is_urgent=row.retired_at_us == _LONG_AGO)
+        for row in connection.execute(wanted)
+    ]
 
 
 def drop_retired(connection: Connection, name: str) -> None:

@@ -1,0 +1,89 @@
+"""Upkeep removes no pack that is the only one with its messages: a catalog may be older than the packs, or a pack lost.
+
+The catalog is restored from a backup of before a merge, or a disk loses what others were merged into.
+"""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+from archivmail.archive.upkeep import Plan
+from tests.archive.builders import ALICE, archive_in, pack_files, placements, read
+from tests.archive.keeping.mailboxes import AT_ONCE, octets_of, runs
+
+COUNT = 9
+IN_ITS_GRACE = Plan(grace=timedelta(days=1), is_thorough=True)
+
+
+def _copied(catalog: Path, copy: Path) -> None:
+    """As docs/backup.md does it."""
+    source, target = sqlite3.connect(catalog), sqlite3.connect(copy)
+    with target:
+        source.backup(target)
+    source.close()
+    target.close()
+
+
+def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_path: Path) -> None:
+    """The packs that it counts on are gone; the one that took their place is unknown to it and all there is."""
+    catalog, copy = tmp_path / "catalog.db", tmp_path / "copy.db"
+    with archive_in(tmp_path) as archive:
+        runs(archive, COUNT)
+        expected = placements(archive)
+    _copied(catalog, copy)
+    with archive_in(tmp_path) as archive:
+        assert archive.keeping.keep_up(ALICE, AT_ONCE).removed
+    for path in tmp_path.glob("catalog.db*"):
+        path.unlink()
+    copy.rename(catalog)
+
+    with archive_in(tmp_path) as archive:
+        told = [archive.keeping.keep_up(ALICE, AT_ONCE).damaged for _ in range(2)]
+        assert all(any("archivmail rebuild" in text for text in each) for each in told)
+        assert archive.verify().orphans
+        archive.rebuild()
+        assert placements(archive) == expected
+        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+
+
+def test_packs_in_their_grace_stay_while_the_one_in_their_place_is_lost(tmp_path: Path) -> None:
+    """Whoever takes away what a lost pack was made from takes away the mail."""
+    with archive_in(tmp_path) as archive:
+        runs(archive, COUNT)
+        expected = placements(archive)
+        before = set(pack_files(tmp_path))
+        archive.keeping.keep_up(ALICE, IN_ITS_GRACE)
+        (merged,) = set(pack_files(tmp_path)) - before
+        octets = merged.read_bytes()
+        merged.unlink()
+
+        report = archive.keeping.keep_up(ALICE, AT_ONCE)
+        assert report.removed == 0
+        assert any(merged.name in text for text in report.damaged)
+        assert set(pack_files(tmp_path)) == before
+
+        merged.write_bytes(octets)
+        assert archive.keeping.keep_up(ALICE, AT_ONCE).removed == len(before)
+        assert placements(archive) == expected
+
+
+def test_packs_of_a_backup_heal_the_merged_one_that_was_damaged(tmp_path: Path) -> None:
+    """They hold soundly what `verify` found damaged, so they are not needless: upkeep takes them in."""
+    with archive_in(tmp_path) as archive:
+        runs(archive, COUNT)
+        backup = {path: path.read_bytes() for path in pack_files(tmp_path)}
+        archive.keeping.keep_up(ALICE, AT_ONCE)
+        (merged,) = pack_files(tmp_path)
+        octets = bytearray(merged.read_bytes())
+        octets[60] ^= 0xFF  # in the frame of the first message
+        merged.chmod(0o640)
+        merged.write_bytes(octets)
+        assert archive.verify(full=True).corrupt
+
+        for path, kept in backup.items():
+            path.write_bytes(kept)
+        assert archive.verify().orphans
+        archive.keeping.keep_up(ALICE, AT_ONCE)
+        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)] == [
+            octets_of(number) for number in range(1, COUNT + 1)
+        ]
