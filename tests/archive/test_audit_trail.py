@@ -1,5 +1,6 @@
 """S21: the trail is chained, so that a change made later shows."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -114,11 +115,44 @@ def test_a_head_that_was_noted_elsewhere_shows_what_the_anchor_cannot(archive: A
     """Somebody cut the end off and wrote an anchor to match; the note of a person still names the entry."""
     noted = archive.prove_trail()
     _change(archive, "DELETE FROM audit WHERE seq = 3")
-    archive._anchoring.keep()
+    newest = list(archive.audit_entries())[-1]
+    (tmp_path / "audit" / "head.json").write_text(
+        json.dumps({"seq": newest.seq, "hash": newest.hash.hex(), "holds": []})
+    )
     assert archive.prove_trail().is_sound
 
     problems = archive.prove_trail([Expected(noted.seq, noted.hash, "--head")]).problems
     assert problems == ["entry 3 is cut off at the end: --head names entry 3"]
+
+
+def test_no_run_that_follows_hides_an_end_that_was_cut_off(archive: Archive, tmp_path: Path) -> None:
+    """New entries take the numbers of those that are gone; the anchor moves only along the trail that it knows."""
+    _change(archive, "DELETE FROM audit WHERE seq > 1")
+    archive.record(AuditEvent("event_2", "team-a", "alice", {}))
+    with archive_in(tmp_path) as another:
+        another.set_policy(ALICE, Policy(hold=True), by="operator")
+        another.record(AuditEvent("event_4", "team-a", "alice", {}))
+
+    problems = archive.prove_trail().problems
+    assert problems == ["entry 3 is not the one that the anchor audit/head.json names"]
+    anchor = json.loads((tmp_path / "audit" / "head.json").read_text())
+    assert (anchor["seq"], anchor["holds"]) == (3, [str(ALICE)])
+
+
+def test_a_rebuild_begins_the_trail_anew_and_says_so(archive: Archive, tmp_path: Path) -> None:
+    """A catalog that was lost cannot be proved for ever after; what is missing stands in the entry."""
+    fill(archive, {1: MAIL})
+    noted = archive.prove_trail()
+    archive.close()
+    (tmp_path / "catalog.db").unlink()
+
+    with open_for_rebuild(str(tmp_path)) as again:
+        assert again.rebuild().audit_entry_lost == noted.seq
+        (entry,) = again.audit_entries()
+        assert entry.facts["headBefore"] == f"{noted.seq}:{noted.hash.hex()}"
+        assert again.prove_trail().is_sound
+        assert again.rebuild().audit_entry_lost == 0
+        assert again.prove_trail().is_sound
 
 
 @pytest.mark.parametrize("octets", [None, b"no json", b'{"seq": 3}'])

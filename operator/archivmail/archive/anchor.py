@@ -3,12 +3,17 @@
 A chain of hashes cannot tell that its end was cut off; the anchor can, and a copy of it that somebody noted elsewhere
 can even where both were changed. It also names the accounts under hold, so that a catalog that was lost takes no hold
 with it. Written after the entry is committed: it may lag behind the trail, never lead.
+
+It moves only along the trail that holds the entry it names: an end that was cut off stays visible however many runs
+follow. A rebuild, which may have to begin the trail anew, says so in it.
 """
 
 import json
 import threading
 import time
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from archivmail.archive.catalog import policies, trail
 from archivmail.archive.catalog.database import Database
@@ -59,19 +64,37 @@ class Anchoring:
         self._written = trail.FIRST
         self._next_at = 0.0
 
-    def keep(self, *, at_once: bool = True) -> None:
+    def keep(self, *, at_once: bool = True, is_new_trail: bool = False) -> None:
         """Write the anchor when the trail has grown; `at_once` False: some seconds later is soon enough.
 
-        Raises ArchiveUnavailable.
+        `is_new_trail`: also where the trail does not hold the entry that the anchor names. Raises ArchiveUnavailable.
         """
         with self._mutex:
             if self._database.read_only or (not at_once and time.monotonic() < self._next_at):
                 return
             with self._database.reading() as connection:
+                if trail.head(connection)[1] == self._written:
+                    return
+            before = load(self._store)  # first: others write it too, and it never leads
+            with self._database.reading() as connection:
                 seq, digest = trail.head(connection)
                 holds = tuple(policies.held(connection))
-            if digest == self._written:
-                return
-            save(self._store, Anchor(seq, digest, holds))
+                is_cut = before is not None and not _holds(connection, before)
+            if is_cut and before is not None and not is_new_trail:
+                save(self._store, Anchor(before.seq, before.hash, holds))
+            else:
+                save(self._store, Anchor(seq, digest, holds))
             self._written = digest
             self._next_at = time.monotonic() + EVERY_S
+
+    def cut_off(self) -> Anchor | None:
+        """The anchor, where the trail does not hold the entry that it names. Raises ArchiveUnavailable."""
+        anchor = load(self._store)
+        if anchor is None:
+            return None
+        with self._database.reading() as connection:
+            return None if _holds(connection, anchor) else anchor
+
+
+def _holds(connection: Connection, anchor: Anchor) -> bool:
+    return not anchor.seq or trail.hash_of(connection, anchor.seq) == anchor.hash

@@ -211,6 +211,7 @@ class Archive(Finder):
             open_store=self._open_store,
             progress=progress,
         )
+        lost = self._anchoring.cut_off()
         self._keep_holds()
         facts: dict[str, str | int | bool] = {
             "packs": report.packs,
@@ -219,8 +220,12 @@ class Archive(Finder):
             "missing": len(report.missing),
             "auditEntriesKept": report.audit_entries,
         }
-        self.record(AuditEvent("rebuild", "", "", facts))
-        return report
+        if lost is not None:
+            facts["headBefore"] = f"{lost.seq}:{lost.hash.hex()}"
+        with self._database.writing() as connection:
+            trail.append(connection, AuditEvent("rebuild", "", "", facts), self._clock())
+        self._anchoring.keep(is_new_trail=True)
+        return report if lost is None else replace(report, audit_entry_lost=lost.seq)
 
     def close(self) -> None:
         """Never raises."""

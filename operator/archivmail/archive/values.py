@@ -70,6 +70,8 @@ class RebuildReport:
     """Further sightings of messages that are in no pack."""
     audit_entries: int = 0
     """Entries of the audit trail that were kept."""
+    audit_entry_lost: int = 0
+    """The newest entry of the trail before, by its anchor, which is not among those; 0: nothing is missing."""
 
 
 def _wire(finding: Finding) -> dict[str, object]:

@@ -6,7 +6,7 @@ from archivmail.archive.opening import open_for_rebuild
 from archivmail.cli.counting import counting
 from archivmail.cli.options import archive_options
 from archivmail.cli.outcomes import Exit
-from archivmail.cli.output import count, counted, emit, size
+from archivmail.cli.output import count, counted, emit, note, size
 from archivmail.cli.verify import findings
 
 
@@ -28,4 +28,9 @@ def command(*, archive_url: str, catalog_url: str | None) -> int:
     emit(f"rebuilt: {messages} in {counted(report.placements, 'place')}, from {counted(report.packs, 'pack')}")
     for line in (*findings("corrupt", report.corrupt), *findings("missing", report.missing)):
         emit(line)
+    if report.audit_entry_lost:
+        note(
+            f"the audit trail had {count(report.audit_entry_lost)} entries and has no longer all of them; a newer copy "
+            "of the catalog holds them. The entry of this rebuild says so"
+        )
     return Exit.INCOMPLETE if report.corrupt or report.missing else Exit.COMPLETE

@@ -54,6 +54,12 @@ def head(connection: Connection) -> tuple[int, bytes]:
     return (0, FIRST) if last is None else (last.seq, bytes(last.hash))
 
 
+def hash_of(connection: Connection, seq: int) -> bytes | None:
+    """The hash of an entry; None when there is none of that number."""
+    found = connection.execute(select(audit.c.hash).where(audit.c.seq == seq)).scalar()
+    return None if found is None else bytes(found)
+
+
 def entries(connection: Connection) -> Iterator[AuditEntry]:
     """Every entry, oldest first, each checked against the one before."""
     expected, seq = FIRST, 0
