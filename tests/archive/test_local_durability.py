@@ -11,6 +11,7 @@ import pytest
 
 from archivmail.archive.archive import Archive
 from archivmail.archive.durability import SystemDurability
+from archivmail.archive.packs.local import PACK_MODE, LocalStore
 from archivmail.model.errors import ArchiveUnavailable
 from tests.archive.builders import (
     ALICE,
@@ -26,6 +27,8 @@ from tests.archive.builders import (
     state,
     temporary_files,
 )
+
+NOBODY = 65534
 
 
 class Recording(SystemDurability):
@@ -293,6 +296,36 @@ class _NoLinks(SystemDurability):
 
 def _refused(*_: object, **__: object) -> None:
     raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+def test_a_read_only_file_of_a_dead_writer_is_swept_by_any_user(tmp_path: Path) -> None:
+    """Killed between chmod and rename: who is not root could not open it for writing, and no run began any more."""
+    with archive_in(tmp_path) as archive:
+        fill(archive, {1: MAIL})
+    (pack,) = pack_files(tmp_path)
+    left = pack.with_name(".0.tar.zst.tmp")
+    left.write_bytes(b"half a pack")
+    left.chmod(PACK_MODE)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                os.chown(pack.parent, NOBODY, NOBODY)
+                os.chown(left, NOBODY, NOBODY)
+                for parent in (tmp_path, *tmp_path.parents):
+                    if parent.owner() == "root" and parent != Path("/"):
+                        parent.chmod(parent.stat().st_mode | 0o011)
+                for directory in (tmp_path / "packs", pack.parent.parent):
+                    directory.chmod(0o755)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            LocalStore(tmp_path).sweep(pack.parent.relative_to(tmp_path).as_posix() + "/")
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert temporary_files(tmp_path) == []
 
 
 def test_a_file_system_without_hard_links_will_do(tmp_path: Path) -> None:

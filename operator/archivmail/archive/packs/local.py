@@ -168,15 +168,24 @@ def _created(path: Path) -> int:
 def _remove_if_dead(path: Path) -> None:
     """Remove a temporary file unless its writer holds its lock."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = _opened_to_lock(path)
     except FileNotFoundError:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    except OSError:  # a file system without locks; whoever sweeps holds the account
+        path.unlink(missing_ok=True)
     else:
-        with suppress(FileNotFoundError):
-            path.unlink()
+        path.unlink(missing_ok=True)
     finally:
         os.close(fd)
+
+
+def _opened_to_lock(path: Path) -> int:
+    """A writer that died in `keep` had made its file read-only; NFS locks only what is open for writing."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
