@@ -84,7 +84,12 @@ def erase(
     holders = _holders(ground, ids, told, progress)
     results = [(pack, _without(ground, pack, ids, gone)) for pack in holders.known]
     events = removal_events(ground.ref, seen, gone, by=by, reason=reason)
-    _commit(ground, seen=seen, gone=gone, holders=holders, results=results, events=events)
+    try:
+        _commit(ground, seen=seen, gone=gone, holders=holders, results=results, events=events)
+    except SpecInvalid:  # a hold, set in the meantime
+        for _, result in results:
+            ground.store.remove(result.name)
+        raise
     for name in (*(pack.name for pack in holders.known), *(stored.name for stored in holders.others)):
         ground.store.remove(name)
         told.packs += 1
@@ -170,6 +175,8 @@ def _commit(
 ) -> None:
     now = ground.clock()
     with ground.database.writing() as connection:
+        if policies.policy_of(connection, ground.account).hold:
+            raise refuse_hold(ground.ref)
         tombstones.enter(connection, ground.account, tombstones_of(seen, gone))
         removing.forget(connection, sorted({each.content for each in seen}), now)
         for pack, result in results:

@@ -55,9 +55,10 @@ def remove_expired(ground: Ground, *, by: str, should_stop: Callable[[], bool]) 
             limit = cutoff(policies.policy_of(connection, ground.account), ground.clock())
             keys = [] if limit is None else removing.expired(connection, ground.account, limit, at_most=BATCH)
             seen = removing.sightings(connection, keys)
-        if not keys:
+        if not seen:
             break
-        _remove(ground, keys, seen, gone, by)
+        if not _remove(ground, limit or 0, seen, gone, by):
+            break
         sizes = {each.content: each.size for each in seen}
         removed.messages += len(sizes)
         removed.octets += sum(sizes.values())
@@ -75,17 +76,22 @@ def place_of(ref: AccountRef, each: Removable) -> Place:
     return Place(ref, each.origin, each.name, path, each.uid_validity)
 
 
-def _remove(ground: Ground, keys: Sequence[int], seen: Sequence[Removable], gone: Gone, by: str) -> None:
+def _remove(ground: Ground, limit: int, seen: Sequence[Removable], gone: Gone, by: str) -> bool:
+    """False: the policy was made longer, or a hold set, this very moment."""
     pack = _buried(ground, seen, gone)
     now = ground.clock()
     with ground.database.writing() as connection:
-        policy = policies.policy_of(connection, ground.account)
-        if policy.hold or policy.keep_for is None:
-            return  # set this very moment; the pack is adopted or removed by who takes the account next
-        recording.record(connection, ground.account, pack)
-        tombstones.enter(connection, ground.account, pack.tombstones)
-        removing.forget(connection, keys, now)
-        trail.append_all(connection, removal_events(ground.ref, seen, gone, by=by), now)
+        in_force = cutoff(policies.policy_of(connection, ground.account), now)
+        is_due = in_force is not None and in_force >= limit
+        if is_due:
+            recording.record(connection, ground.account, pack)
+            tombstones.enter(connection, ground.account, pack.tombstones)
+            removing.forget(connection, sorted({each.content for each in seen}), now)
+            trail.append_all(connection, removal_events(ground.ref, seen, gone, by=by), now)
+    if not is_due:
+        # Else it would be adopted by who takes the account next. A crash before this is looked for there too.
+        ground.store.remove(pack.name)
+    return is_due
 
 
 def _buried(ground: Ground, seen: Sequence[Removable], gone: Gone) -> recording.NewPack:

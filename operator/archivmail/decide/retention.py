@@ -17,8 +17,8 @@ def cutoff(policy: Policy, now: datetime) -> int | None:
 
 
 def is_expired(received_s: int, limit: int | None) -> bool:
-    """A message without a readable date is kept: nobody knows its age."""
-    return limit is not None and 0 != received_s < limit
+    """A message without a readable date, or with one before 1970, is kept: nobody knows its age."""
+    return limit is not None and 0 < received_s < limit
 
 
 def counts_as_settled(why: Why, received_s: int, limit: int | None) -> bool:

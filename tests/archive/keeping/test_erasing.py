@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from archivmail.archive import erasing
 from archivmail.archive.archive import Archive
 from archivmail.archive.erasing import Erasure
 from archivmail.archive.upkeep import Plan
@@ -218,3 +220,23 @@ def test_an_erasure_is_anchored_before_it_is_through(tmp_path: Path) -> None:
         anchor = json.loads((tmp_path / "audit" / "head.json").read_text())
 
         assert anchor["seq"] == [entry.seq for entry in archive.audit_entries()][-1]
+
+
+def test_a_hold_set_while_packs_are_written_anew_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the catalog commits nothing is gone; and no pack is left that would finish it."""
+    without = erasing._without
+
+    def held(*arguments: Any) -> Any:
+        result = without(*arguments)
+        archive.set_policy(ALICE, Policy(hold=True), by="tests")
+        return result
+
+    with _filled(tmp_path) as archive:
+        before = {path: path.read_bytes() for path in pack_files(tmp_path)}
+        monkeypatch.setattr(erasing, "_without", held)
+        with pytest.raises(SpecInvalid, match="hold"):
+            _erase(archive, ALICE)
+
+        assert {path: path.read_bytes() for path in pack_files(tmp_path)} == before
+        assert read(archive, MAIL) == MAIL
+        require_sound(archive)

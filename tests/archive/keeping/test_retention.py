@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from archivmail.archive import retention
 from archivmail.archive.archive import Archive
 from archivmail.archive.upkeep import Plan
+from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.retention import Policy
 from archivmail.model.uidset import UidSet
 from tests.archive.builders import ALICE, INBOX, archive_in, content_id, fetched, pack_files, placements, read, state
@@ -294,3 +297,61 @@ def test_who_keeps_mail_longer_compares_every_folder_at_the_next_run(
 
         ((_, kept),) = archive.folder_states(ALICE)
         assert kept.complete is is_complete
+
+
+def test_a_date_before_there_was_mail_tells_no_age(tmp_path: Path) -> None:
+    """A server's nonsense must not remove a message the moment it is archived."""
+    absurd = b"Subject: absurd\r\n\r\nof the year one\r\n"
+    dates = {1: "01-Jan-0001 00:00:00 +0000", 2: "31-Dec-1969 23:59:59 +0000"}
+    with archive_in(tmp_path) as archive:
+        run(archive, {uid: (absurd + str(uid).encode(), date) for uid, date in dates.items()})
+        archive.set_policy(ALICE, YEAR, by="tests")
+        assert archive.keeping.keep_up(ALICE, Plan(is_dry_run=True)).expired.messages == 0
+        assert archive.keeping.keep_up(ALICE, AT_ONCE).expired.messages == 0
+        assert len(placements(archive)) == 2
+
+
+@pytest.mark.parametrize(
+    "policy", [Policy(), Policy(YEAR.keep_for, hold=True), Policy(timedelta(days=3650))], ids=["none", "hold", "longer"]
+)
+def test_a_policy_that_changes_under_a_removal_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    """Between the pack of tombstones and the catalog: nothing goes, now or when the account is taken next."""
+    buried = retention._buried
+
+    def changed(*arguments: Any) -> Any:
+        pack = buried(*arguments)
+        archive.set_policy(ALICE, policy, by="tests")
+        return pack
+
+    with _filled(tmp_path) as archive:
+        archive.set_policy(ALICE, YEAR, by="tests")
+        monkeypatch.setattr(retention, "_buried", changed)
+        assert archive.keeping.keep_up(ALICE, AT_ONCE).expired.messages == 0
+        monkeypatch.undo()
+        run(archive, {5: (b"Subject: new\r\n\r\n", days_ago(0))})
+
+        assert read(archive, OLD) == OLD
+        require_sound(archive)
+
+
+def test_a_removal_that_a_crash_cut_off_obeys_a_policy_made_longer_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tombstones are durable, the catalog knows nothing: whoever takes the account next finishes or forgets it."""
+
+    def torn(*_: Any) -> None:
+        raise ArchiveUnavailable("the power is gone")
+
+    with _filled(tmp_path) as archive:
+        archive.set_policy(ALICE, YEAR, by="tests")
+        monkeypatch.setattr(retention.recording, "record", torn)
+        with pytest.raises(ArchiveUnavailable):
+            archive.keeping.keep_up(ALICE, AT_ONCE)
+        monkeypatch.undo()
+        archive.set_policy(ALICE, Policy(timedelta(days=3650)), by="tests")
+        run(archive, {5: (b"Subject: new\r\n\r\n", days_ago(0))})
+
+        assert read(archive, OLD) == OLD
+        require_sound(archive)

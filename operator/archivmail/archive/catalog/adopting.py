@@ -15,9 +15,11 @@ from archivmail.archive.catalog.policies import policy_of
 from archivmail.archive.catalog.recording import record
 from archivmail.archive.catalog.removing import forget, ids_of, unseen
 from archivmail.archive.catalog.upkeep import is_retired
+from archivmail.archive.packs.internaldate import seconds
 from archivmail.archive.packs.names import account_prefix
 from archivmail.archive.packs.reading import frames, replaced_by, scan
 from archivmail.archive.packs.stores import PackStore, StoredPack
+from archivmail.decide.retention import counts_as_settled, cutoff
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchiveDamaged
 from archivmail.model.notices import AuditEvent
@@ -50,13 +52,24 @@ def _enter(database: Database, store: PackStore, stored: StoredPack, ref: Accoun
         intake = take_in(connection, stored.name, stored.size, scan(source, frames(source)), EpochTracker())
         if intake is None or intake.damage or intake.account != ref:
             raise ArchiveDamaged(f"The pack {stored.name} is not whole; run archivmail verify --full.")
-        if intake.pack.tombstones and not intake.pack.placements and policy_of(connection, intake.key).hold:
-            store.remove(stored.name)  # a crash came into a removal, and now nothing may be removed
+        if _is_forbidden(connection, intake, now):
+            store.remove(stored.name)
             return
         if record(connection, intake.key, intake.pack):
             raise ArchiveDamaged(f"The pack {stored.name} names messages that are not there; run archivmail verify.")
         if intake.pack.tombstones:
             _finish_removal(connection, intake, now)
+
+
+def _is_forbidden(connection: Connection, intake: Intake, now: datetime) -> bool:
+    """A crash came into a removal, and what it was to remove must be kept by the policy that is in force now."""
+    if intake.pack.placements or not intake.pack.tombstones:
+        return False
+    policy = policy_of(connection, intake.key)
+    limit = cutoff(policy, now)
+    return policy.hold or not all(
+        counts_as_settled(each.gone.why, seconds(each.sighting.internal_date), limit) for each in intake.pack.tombstones
+    )
 
 
 def _finish_removal(connection: Connection, intake: Intake, now: datetime) -> None:

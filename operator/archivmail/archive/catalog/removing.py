@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from archivmail.archive.catalog.accounts import folder_name
 from archivmail.archive.catalog.dialects import insert_all
@@ -40,34 +40,33 @@ class Removable:
 
 def expired(connection: Connection, account: int, limit: int, *, at_most: int) -> list[int]:
     """Contents of which every placement of the account was received before `limit` (seconds since 1970)."""
+    return list(connection.execute(_expired(account, limit).limit(at_most)).scalars())
+
+
+def _expired(account: int, limit: int) -> Select[int]:
     other = placements.alias()
     is_kept = (
         select(other.c.id)
-        .where(other.c.content_id == placements.c.content_id, (other.c.received_s == 0) | (other.c.received_s >= limit))
+        .where(other.c.content_id == placements.c.content_id, (other.c.received_s <= 0) | (other.c.received_s >= limit))
         .exists()
     )
-    wanted = (
+    return (
         select(placements.c.content_id)
         .where(
             placements.c.account_id == account,
             placements.c.received_s < limit,
-            placements.c.received_s != 0,
+            placements.c.received_s > 0,  # before 1970 there was no mail: such a date tells no age
             ~is_kept,
         )
         .distinct()
-        .limit(at_most)
     )
-    return list(connection.execute(wanted).scalars())
 
 
 def count_expired(connection: Connection, account: int, limit: int) -> tuple[int, int]:
     """How many contents, and their raw octets."""
-    ids = expired(connection, account, limit, at_most=2**31 - 1)
-    octets = 0
-    for some in _portions(ids):
-        wanted = select(func.coalesce(func.sum(contents.c.size), 0)).where(contents.c.id.in_(some))
-        octets += int(connection.execute(wanted).scalar_one())
-    return len(ids), octets
+    wanted = select(func.count(), func.coalesce(func.sum(contents.c.size), 0))
+    count, octets = connection.execute(wanted.where(contents.c.id.in_(_expired(account, limit)))).one()
+    return int(count), int(octets)
 
 
 def keys_of(connection: Connection, account: int, wanted: Iterable[ContentId]) -> list[int]:

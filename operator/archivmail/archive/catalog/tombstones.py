@@ -111,6 +111,6 @@ def settled_uids(connection: Connection, epoch: int, limit: int | None) -> UidSe
     """UIDs whose messages were removed and need nothing more: erased ones, and while `limit` says so, expired ones."""
     is_settled: ColumnElement[bool] = _IS_ERASED
     if limit is not None:
-        is_settled = or_(_IS_ERASED, and_(tombstones.c.received_s != 0, tombstones.c.received_s < limit))
+        is_settled = or_(_IS_ERASED, and_(tombstones.c.received_s > 0, tombstones.c.received_s < limit))
     wanted = select(tombstones.c.uid).where(tombstones.c.epoch_id == epoch, is_settled)
     return UidSet.of(connection.execute(wanted).scalars())
