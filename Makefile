@@ -35,7 +35,7 @@ lint: venv ## ruff, mypy, import-linter
 	lint-imports
 
 test: tools lint docs ## everything, with real servers
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations 15
+	$(PY) -m pytest -n $(WORKERS) --durations 15
 	hack/test-fast-everywhere.sh --others
 
 test-fast: venv ## no servers, under a minute

@@ -1,10 +1,10 @@
-"""Shared by all tests: the fixtures of the real servers and the profile of the property tests."""
+"""Shared by all tests: the fixtures of the real servers, the order, and the profile of the property tests."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.scheduling", "tests.servers.fixtures"]
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
 

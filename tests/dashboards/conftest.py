@@ -13,7 +13,6 @@ from tests.servers.controlplane import ControlPlane
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROUP = "fleet"
 SEEN_S = 30.0
 SEEN = (
     "archivmail_verify_damaged_messages > 0",

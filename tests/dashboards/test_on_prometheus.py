@@ -10,13 +10,13 @@ import time
 import pytest
 
 from archivmail.decide.writing import WRITE_EVERY_S
-from tests.dashboards.conftest import GROUP, wait_for
+from tests.dashboards.conftest import wait_for
 from tests.dashboards.fleet import ACCOUNTS, NOT_READY, RELEASE_NAMESPACE, Fleet
 from tests.dashboards.reading import NAMES, Query, read
 from tests.docs.pages import DOCS, blocks
 from tests.servers.binaries import find_program
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(GROUP)]
+pytestmark = pytest.mark.servers
 
 LATER_S = 9 * 60  # no account was tried for that long: what was scraped last is then 9 minutes old, and counts
 OF_SHARDS = {"archivmail_lease_held"}  # one replica holds none; tests of shards look at it

@@ -7,7 +7,6 @@ from html import unescape
 
 import pytest
 
-from tests.dashboards.conftest import GROUP
 from tests.dashboards.fleet import ACCOUNTS, Fleet
 from tests.dashboards.picture import View, picture
 from tests.dashboards.reading import NAMES, ROOT, read
@@ -23,7 +22,6 @@ def written_in(svg: str) -> set[str]:
 
 
 @pytest.mark.servers
-@pytest.mark.xdist_group(GROUP)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_panel_is_drawn_with_data(name: str, fleet: Fleet, seen_at: float) -> None:
     """From the same fleet of which every query is asked; the picture holds each title, and the names of accounts."""

@@ -44,6 +44,6 @@ def release(control_plane: ControlPlane) -> Release:
 
 @pytest.fixture(scope="session")
 def story(release: Release, lasting_mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Told once for all tests of one process; they are of one xdist group."""
+    """Told once for all tests of one process; see tests/scheduling.py."""
     namespace = release.plane.create_namespace("tenant")
     return tell(release, lasting_mailbox, namespace, tmp_path_factory.mktemp("story"))

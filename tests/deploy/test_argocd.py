@@ -15,7 +15,7 @@ from .lua import act, actions, defined, health
 from .release import Release
 from .story import Story
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 
 @pytest.mark.parametrize(

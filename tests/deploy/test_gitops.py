@@ -24,7 +24,7 @@ from .story import Story
 if TYPE_CHECKING:
     from tests.servers.controlplane import ControlPlane
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 GITOPS = CHECKOUT / "deploy" / "gitops"
 FILES = sorted(path.relative_to(GITOPS).as_posix() for path in GITOPS.rglob("*.yaml"))

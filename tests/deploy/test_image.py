@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .image import BuiltImage
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SITE = "opt/archivmail/lib/python3.11/site-packages"
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -12,7 +12,7 @@ from tests.e2e.operating import condition
 from .release import comparable
 from .story import COUNT, Story
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 
 def test_account_is_archived_changed_suspended_and_deleted(story: Story) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.servers.controlplane import ControlPlane
     from tests.servers.fixtures import Mailbox
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 ACCOUNTS = "/apis/archivmail.io/v1alpha1/namespaces/{namespace}/imapaccounts"
 OPTIONAL = {Right("discovery.k8s.io", "endpointslices", "list")}

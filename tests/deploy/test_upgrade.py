@@ -16,7 +16,7 @@ from tests.servers.controlplane import ControlPlane
 from .chart import HelmError, render_text
 from .release import NAME, SERVICE_ACCOUNT, Release
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 PREVIOUS = Path(__file__).parent / "previous" / "archivmail"
 VALUES = ("podDisruptionBudget.enabled=true", 'verify.schedule="0 3 * * 0"', "networkPolicy.enabled=true")

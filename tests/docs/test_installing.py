@@ -19,7 +19,7 @@ from tests.servers.api import ApiError
 from tests.servers.binaries import find_program
 from tests.servers.controlplane import ControlPlane
 
-pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("story")]
+pytestmark = pytest.mark.servers
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/imapaccounts.archivmail.io"
 CLAIM = "/api/v1/namespaces/archivmail/persistentvolumeclaims/archivmail"

@@ -24,7 +24,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.fixtures import Mailbox
 from tests.servers.imap_session import ImapRefusedError
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.xdist_group("corpus")]
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 # The octets as they came, one file each: what the server has can be read without any IMAP.
 AS_THEY_CAME = "mail_save_crlf = yes\n"
