@@ -37,11 +37,6 @@ class PatientConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"the server has not answered for {self.patience_s:g} s") from error
 
 
-def connect(*arguments: Any, **parameters: Any) -> PatientConnection:
-    """As psycopg.connect."""
-    return PatientConnection.connect(*arguments, **parameters)
-
-
 def expect_answers(connection: PatientConnection) -> None:
     """Wait a little longer than the server lets a statement run; for ever where that has no limit."""
     with connection.cursor() as cursor:

@@ -74,10 +74,11 @@ def unpooled(url: URL) -> Engine:
 
 def _watch(engine: Engine) -> None:
     """Every wait of its connections has a limit."""
-    from archivmail.archive.catalog import patience  # noqa: PLC0415 - the driver is installed with an extra
+    # Imported late: the driver is installed with an extra.
+    from archivmail.archive.catalog.patience import PatientConnection  # noqa: PLC0415
 
-    def connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> patience.PatientConnection:
-        return patience.connect(*arguments, **parameters)
+    def connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> PatientConnection:
+        return PatientConnection.connect(*arguments, **parameters)
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", _configure)
