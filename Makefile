@@ -53,6 +53,7 @@ bench: tools ## measure against mbsync; numbers go to docs/benchmarks.md
 	$(PY) -m bench
 	$(PY) -m bench search
 	$(PY) -m bench operator
+	$(PY) -m bench archive
 
 soak: tools ## ten minutes of crashes and outages with 50 mailboxes; SOAK="--minutes 60" for longer
 	$(PY) -m bench.soak $(SOAK)

@@ -2,7 +2,8 @@
 
 1. First sync of 20,000 messages. 2. First sync of 2,000 messages over round trips of 0, 20 and 100 ms.
 3. Nothing new in 200 folders. 4. Nothing new in 50 folders. 5. One connection and two, over 100 ms.
-`python -m bench search` measures the search instead (search.py), `python -m bench operator` the operator (scale.py).
+`python -m bench search` measures the search instead (search.py), `python -m bench operator` the operator (scale.py),
+`python -m bench archive` what reads a whole archive (archive.py).
 """
 
 from __future__ import annotations
@@ -12,21 +13,19 @@ import os
 import platform
 import sys
 
-from bench import firstsync, latency, nothingnew, pair, scale, search
+from bench import archive, firstsync, latency, nothingnew, pair, scale, search
 from bench.contenders import Address
 from bench.filling import filled_server, many_folders
 from tests.servers.dovecot import Dovecot
 
 PARTS = ("first", "latency", "many", "few", "pair")
+OTHERS = {"search": search.main, "operator": scale.main, "archive": archive.main}
 MANY, FEW = 200, 50
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["search"]:
-        search.main(sys.argv[2:])
-        return
-    if sys.argv[1:2] == ["operator"]:
-        scale.main(sys.argv[2:])
+    if sys.argv[1:] and (other := OTHERS.get(sys.argv[1])):
+        other(sys.argv[2:])
         return
     options = _options()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())

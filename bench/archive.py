@@ -1,6 +1,6 @@
 """`verify --full` and `rebuild` of an archive of generated mail, and its size beside a Maildir and a `tar | zstd`.
 
-python -m bench.archive [--messages N] [--rounds N]
+python -m bench archive [--messages N] [--rounds N]
 
 Each command is a process of its own; its wall time, CPU and peak RSS (of it or of its largest worker) are by wait4(2).
 """
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,8 @@ class Reading:
     rss_mib: float
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str]) -> None:
+    options = _options(arguments)
     print(f"# {platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(prefix="archivmail-bench-") as scratch:
         folder = Path(scratch)
@@ -66,11 +67,11 @@ def main() -> None:
         _sizes(folder, raw)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.archive", description=__doc__)
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench archive", description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _fill(folder: Path, count: int) -> int:
@@ -133,7 +134,7 @@ def _sizes(folder: Path, raw: int) -> None:
         "archivmail: packs": _on_disk(folder / "archive" / "packs"),
         "archivmail: catalog, without text index": _on_disk(folder / "archive" / "catalog.db"),
         "Maildir (mbsync)": _on_disk(folder / "maildir"),
-        "tar | zstd -3": _on_disk(packed),
+        "tar, zstd -3": _on_disk(packed),
     }.items():
         print(f"| {name} | {octets / MILLION:.0f} | {octets / raw:.0%} |")
 
@@ -141,7 +142,3 @@ def _sizes(folder: Path, raw: int) -> None:
 def _on_disk(path: Path) -> int:
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return sum(each.stat().st_blocks * 512 for each in files)
-
-
-if __name__ == "__main__":
-    main()
