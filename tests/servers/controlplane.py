@@ -13,13 +13,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from .api import ApiClient, ApiError
 from .binaries import find_program
 from .certificates import LOOPBACK_NAMES, authority_of_this_run, private_pem
+from .lifetime import Lifetime
 from .ports import is_open, release_port, reserve_port
 from .process import ServerProcess
 
@@ -39,7 +40,7 @@ AUDIT_POLICY = {
 READY_CODES_TO_WAIT_OUT = {401, 403, 500}  # while the hooks that make the first roles still run
 
 
-class ControlPlane:
+class ControlPlane(Lifetime):
     """etcd and kube-apiserver on loopback, an administrator's token, and kubectl. A context manager."""
 
     def __init__(self) -> None:
@@ -55,18 +56,10 @@ class ControlPlane:
         self._etcd: ServerProcess | None = None
         self._api_server: ServerProcess | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            self._write_keys()
-            self.start_etcd()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def begin(self) -> None:
+        self._write_keys()
+        self.start_etcd()
+        self.start()
 
     def close(self) -> None:
         """End both servers at once, for nothing of theirs is kept, and remove their folder."""

@@ -24,12 +24,13 @@ import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from .binaries import MissingProgramError, cache_folder
 from .certificates import LOOPBACK_NAMES, authority_of_this_run
 from .cyrus_config import ADMIN, CyrusConfig
 from .imap_session import ImapRefusedError, ImapSession, encoded_name, quoted
+from .lifetime import Lifetime
 from .mailboxes import Mailboxes
 from .ports import is_open, release_port, reserve_port
 from .process import Identity, ServerProcess
@@ -43,7 +44,7 @@ TOOL_TIMEOUT_S = 60.0
 SPECIAL_USE = ("Archive", "Drafts", "Junk", "Sent", "Trash")  # those that the Dovecot of the tests marks, too
 
 
-class Cyrus(Mailboxes):
+class Cyrus(Mailboxes, Lifetime):
     """One server. A context manager; `add_user`, then log in at `host`, `port` (plain and STARTTLS) or `tls_port`."""
 
     host = "127.0.0.1"
@@ -74,16 +75,8 @@ class Cyrus(Mailboxes):
         self._check = PasswordCheck(self._config.passwords)
         self._check.passwords[ADMIN] = secrets.token_urlsafe(18)
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def begin(self) -> None:
+        self.start()
 
     def close(self) -> None:
         """End the server and remove its folder."""

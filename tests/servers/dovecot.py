@@ -25,12 +25,13 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from .binaries import find_program
 from .certificates import LOOPBACK_NAMES, authority_of_this_run
 from .dovecot_config import DovecotConfig
 from .imap_session import ImapSession, PreauthSession
+from .lifetime import Lifetime
 from .mailboxes import Mailboxes
 from .ports import is_open, release_port, reserve_port
 from .process import PROBE_PAUSE_S, Identity, ServerProcess
@@ -47,7 +48,7 @@ LIBEXEC = Path("/usr/lib/dovecot")
 MailFormat = Literal["sdbox", "mdbox", "maildir"]
 
 
-class Dovecot(Mailboxes):
+class Dovecot(Mailboxes, Lifetime):
     """One server. A context manager; `add_user`, then log in at `host`, `port` (plain and STARTTLS) or `tls_port`."""
 
     host = "127.0.0.1"
@@ -84,17 +85,9 @@ class Dovecot(Mailboxes):
         self._session_lock = threading.RLock()
         self._process: ServerProcess | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            self._lay_out()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def begin(self) -> None:
+        self._lay_out()
+        self.start()
 
     def close(self) -> None:
         """End the server and remove its folder."""

@@ -14,12 +14,13 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from .binaries import MissingProgramError, find_program
+from .lifetime import Lifetime
 from .ports import release_port, reserve_port
 from .process import Identity, ServerProcess
 
@@ -65,7 +66,7 @@ class PostgreSqlDatabase:
         return psycopg.connect(self.url, autocommit=True)
 
 
-class PostgreSql:
+class PostgreSql(Lifetime):
     """One cluster. A context manager; `create_database` gives a fresh database."""
 
     host = "127.0.0.1"
@@ -80,17 +81,9 @@ class PostgreSql:
         self.password = secrets.token_hex(16)
         self._process: ServerProcess | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            self._lay_out()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def begin(self) -> None:
+        self._lay_out()
+        self.start()
 
     def close(self) -> None:
         """End the server at once, for nothing of it is kept, and remove its folder."""

@@ -11,9 +11,10 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .binaries import find_program
+from .lifetime import Lifetime
 from .ports import release_port, reserve_port
 from .process import ServerProcess
 
@@ -41,7 +42,7 @@ class Series:
         return self.points[-1][1]
 
 
-class Prometheus:
+class Prometheus(Lifetime):
     """One server. A context manager."""
 
     def __init__(self, job: str, port: int, labels: Mapping[str, str], *, rules: Mapping[str, Any]) -> None:
@@ -60,7 +61,7 @@ class Prometheus:
         (self.folder / "rules.json").write_text(json.dumps(rules))
         (self.folder / "prometheus.json").write_text(json.dumps(config))  # JSON is YAML
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
         command = [
             self._program,
             f"--config.file={self.folder / 'prometheus.json'}",
@@ -69,15 +70,7 @@ class Prometheus:
             "--log.level=warn",
         ]
         self._process = ServerProcess(command, log=self.folder / "prometheus.log", remove_if_orphaned=[self.folder])
-        try:
-            self._process.wait_until(self._has_scraped, deadline_s=READY_S)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._process.wait_until(self._has_scraped, deadline_s=READY_S)
 
     def close(self) -> None:
         """End it, and remove what it wrote."""

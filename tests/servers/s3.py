@@ -12,10 +12,11 @@ import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from .binaries import find_program
+from .lifetime import Lifetime
 from .ports import release_port, reserve_port
 from .process import Identity, ServerProcess
 
@@ -55,7 +56,7 @@ class S3Bucket:
         return sorted(key for key in keys if not key.startswith(".sgwtmp/"))
 
 
-class S3Server:
+class S3Server(Lifetime):
     """One server. A context manager; `create_bucket` gives an empty bucket."""
 
     host = "127.0.0.1"
@@ -70,20 +71,12 @@ class S3Server:
         self.secret_key = secrets.token_hex(20)
         self._process: ServerProcess | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            for folder in (self.folder, self.buckets, self._sidecar):
-                folder.mkdir(exist_ok=True)
-                self._own(folder)
-            self._place_program()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def begin(self) -> None:
+        for folder in (self.folder, self.buckets, self._sidecar):
+            folder.mkdir(exist_ok=True)
+            self._own(folder)
+        self._place_program()
+        self.start()
 
     def close(self) -> None:
         """End the server and remove its folder."""
