@@ -29,6 +29,7 @@ REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
 WATCH_S = 600  # a watch is renewed after that; whole seconds, or the API server refuses
 LIST_PAGE = 200
+KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp", "finalizers")
 
 
 class Shard:
@@ -106,9 +107,17 @@ def _hide_finalizer(metadata: dict[str, Any]) -> None:
 
 
 def _lighten(document: dict[str, Any]) -> None:
-    """Kopf keeps the last body of every object (T11), and compares it: without what neither kopf nor we need of it."""
-    document.pop("status", None)
-    document["metadata"].pop("managedFields", None)
+    """Leave of an object what kopf needs of it.
+
+    Kopf keeps the last body of every object (T11), and copies and compares all of it to find out that a finalizer was
+    put on it. We have read the rest by now.
+    """
+    metadata = document["metadata"]
+    ours = {name: text for name, text in (metadata.get("annotations") or {}).items() if name.startswith(GROUP)}
+    kept = {key: metadata[key] for key in KEPT_METADATA if key in metadata} | ({"annotations": ours} if ours else {})
+    for key in document.keys() - {"apiVersion", "kind"}:
+        del document[key]
+    document["metadata"] = kept
 
 
 class NoEssence(kopf.DiffBaseStorage):

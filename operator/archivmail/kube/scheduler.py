@@ -40,13 +40,19 @@ class Scheduler:
         driver: Driver,
         events: EventSender,
         account_deleted: Callable[[AccountRef], Awaitable[None]] | None = None,
+        all_attended: Callable[[], None] = lambda: None,
     ) -> None:
-        """`account_deleted` hears of accounts whose resource is being deleted."""
+        """`account_deleted` hears of accounts whose resource is being deleted, `all_attended` whenever every account
+        that is known has been given to a driver.
+        """
         self._account_deleted = account_deleted
         self._driver = driver
         self._events = events
         self._accounts: dict[ObjectUid, LiveAccount] = {}
         self._uids: dict[AccountRef, ObjectUid] = {}
+        self._unattended: set[ObjectUid] = set()
+        """Known, and not yet handed over by kopf."""
+        self._all_attended = all_attended
         self._is_stopping = False
         self._is_paused = False
 
@@ -94,6 +100,7 @@ class Scheduler:
         account.leave(gone=True)
         if self._uids.get(account.ref) == uid:
             del self._uids[account.ref]
+        self._attended(uid)
 
     async def release(self, uid: ObjectUid, timeout_s: float) -> None:
         """End the account's run, if there is one, and wait for that; for `timeout_s` at most."""
@@ -122,6 +129,7 @@ class Scheduler:
         account = self._accounts.get(uid)
         if account is None or self._is_stopping:
             return
+        self._attended(uid)
         async with account.driver:  # kopf may start a second timer while the first one still ends
             account.is_released = False
             passing_on = asyncio.ensure_future(_pass_on(stopped, account))
@@ -187,7 +195,14 @@ class Scheduler:
         account.has_shown(status)
         self._accounts[now.uid] = account
         self._uids[now.ref] = now.uid
+        self._unattended.add(now.uid)
         return account
+
+    def _attended(self, uid: ObjectUid) -> None:
+        if uid in self._unattended:
+            self._unattended.remove(uid)
+            if not self._unattended:
+                self._all_attended()
 
 
 async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:

@@ -64,6 +64,19 @@ class Slots:
         """Heap of runs in the lane, number of its first ticket, lane. What is not so any more is passed over."""
         self._numbers = itertools.count()
         self._is_short = False
+        self._pace_s: float | None = None
+        """While held back: seconds from one beginning to the next."""
+        self._is_resting = False
+
+    def hold_back(self, *, pace_s: float, longest_s: float) -> None:
+        """Let one run begin each `pace_s` and no more, until `open`; for `longest_s` at most."""
+        self._pace_s = pace_s
+        asyncio.get_running_loop().call_later(longest_s, self.open)
+
+    def open(self) -> None:
+        """Let as many runs begin as there are slots."""
+        self._pace_s = None
+        self._rested()
 
     def ticket(self, lane: Lane = None) -> Ticket:
         """Queue up in a lane."""
@@ -129,8 +142,20 @@ class Slots:
             heapq.heappop(self._next)
         return self._next[0][2] if self._next else None
 
+    def _may_begin(self) -> bool:
+        if self._is_resting:
+            return False
+        if self._pace_s is not None:
+            self._is_resting = True
+            asyncio.get_running_loop().call_later(self._pace_s, self._rested)
+        return True
+
+    def _rested(self) -> None:
+        self._is_resting = False
+        self._admit()
+
     def _admit(self) -> None:
-        while self.in_use < self.count and (queue := self._first()) is not None:
+        while self.in_use < self.count and (queue := self._first()) is not None and self._may_begin():
             ticket = queue.tickets.popleft()
             queue.waiting -= 1
             queue.running += 1

@@ -29,6 +29,12 @@ from archivmail.sync.ports import Watcher
 if TYPE_CHECKING:
     import asyncio
 
+PACE_S = 1.0
+OPENING_S = 120.0
+"""At the start of a process runs yield to taking the accounts up: one begins each second, until every account of the
+first listing has its driver, and for two minutes at most. A thousand first runs beside ten thousand objects that come
+in would keep accounts from being scheduled at all, deletions and requests from being heard."""
+
 
 def scheduler_of(
     context: OperatorContext, api: KubeApi, *, events: EventSender, index: IndexDrain, upkeep: Upkeep, held: Tenure
@@ -63,6 +69,8 @@ def scheduler_of(
         await in_thread(lambda: context.account_deleted(ref), name=f"deleted {ref}")
 
     context.metrics.slots(context.settings.slots)
+    slots = _slots(context)
+    slots.hold_back(pace_s=PACE_S, longest_s=OPENING_S)
     secrets = SecretReader(api)
     keeper = ResultKeeper(StatusWriter(api, held.may_write), save_status, keep_policy)
     attempts = Attempts(
@@ -71,17 +79,17 @@ def scheduler_of(
         keeper=keeper,
         events=events,
         tokens=RefreshTokens(api, events),
-        turns=_turns(context),
+        turns=Turns(slots, context.metrics.queue_waited),
         start_run=start_run,
         metrics=context.metrics,
         clock=context.clock,
     )
     driver = Driver(api=api, attempts=attempts, keeper=keeper, secrets=secrets, clock=context.clock)
-    return Scheduler(driver=driver, events=events, account_deleted=account_deleted)
+    return Scheduler(driver=driver, events=events, account_deleted=account_deleted, all_attended=slots.open)
 
 
-def _turns(context: OperatorContext) -> Turns:
+def _slots(context: OperatorContext) -> Slots:
     def room(lane: Lane) -> int | None:
         return context.host_room(*lane) if isinstance(lane, tuple) else None
 
-    return Turns(Slots(context.settings.slots, context.metrics.slots_in_use, room), context.metrics.queue_waited)
+    return Slots(context.settings.slots, context.metrics.slots_in_use, room)

@@ -181,3 +181,23 @@ def test_an_account_whose_host_changes_leaves_the_queue_of_the_former_one() -> N
         assert [20] == world.starts(BOB)
 
     in_world(story, slots=8, host_room=1)
+
+
+def test_the_start_is_over_when_every_account_that_was_listed_has_a_driver() -> None:
+    """Or is gone by then: the slots, which are opened by it, do not wait for an account that nobody will hand over."""
+
+    async def story(world: World) -> None:
+        world.api.watch(lambda *_: None, alone=True)
+        listed = [world.api.create_account(ref) for ref in (*FLEET[:3], ALICE)]
+        for document in listed:
+            world.scheduler.observe(document)
+        for document in listed[:3]:
+            await world.passes(1)
+            world._watched("ADDED", document)
+        await world.passes(5)
+        assert [] == world.all_attended
+        world.scheduler.forget(listed[3]["metadata"]["uid"])
+
+        assert [world.now] == world.all_attended
+
+    in_world(story)

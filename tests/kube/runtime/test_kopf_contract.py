@@ -68,14 +68,18 @@ def test_every_event_is_observed(kind: str | None) -> None:
 
 
 def test_kopf_keeps_only_what_it_needs_of_an_object() -> None:
-    """T11: neither the status nor who manages which field; both are long, and there may be ten thousand objects."""
-    raw = event("MODIFIED", managedFields=[{"manager": "kubectl"}], finalizers=["archivmail.io/finalizer"])
+    """T11: who it is, its version, its finalizers; kopf copies and compares the rest with each finalizer, and there may
+    be ten thousand objects."""
+    needed = {"finalizers": ["archivmail.io/finalizer"], "resourceVersion": "7"}
+    asked = {"archivmail.io/touch-dummy": "now"}
+    raw = event("MODIFIED", managedFields=[{"manager": "kubectl"}], annotations={"other": "long", **asked}, **needed)
     raw["object"] |= {"spec": {"host": "imap.example.org"}, "status": {"folders": [{"name": "INBOX"}]}}
 
     hear(raw)
 
-    assert {"metadata", "spec"} == set(raw["object"])
-    assert "managedFields" not in raw["object"]["metadata"]
+    assert {"metadata": {"uid": "u", "namespace": "team-a", "name": "u", "annotations": asked, **needed}} == raw[
+        "object"
+    ]
 
 
 def test_a_deletion_that_begins_waits_for_the_end_of_the_run() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from archivmail.kube.slots import STALE_ENTRIES, Slots, Ticket
 from archivmail.kube.threads import in_thread
+from tests.kube.runtime.virtualtime import run
 
 
 def test_work_runs_beside_the_loop_and_gives_its_result() -> None:
@@ -186,6 +187,41 @@ def test_nothing_is_kept_of_lanes_and_tickets_that_are_gone() -> None:
         assert len(slots._next) <= STALE_ENTRIES + 1
 
     asyncio.run(story())
+
+
+def test_slots_that_are_held_back_are_given_one_by_one_until_they_are_opened() -> None:
+    """While a process starts: also where runs end at once."""
+
+    async def story() -> None:
+        slots = Slots(4)
+        slots.hold_back(pace_s=1, longest_s=60)
+        tickets = [slots.ticket() for _ in range(8)]
+        assert [0] == granted(tickets)
+        slots.release(tickets[0])
+        assert [0] == granted(tickets)
+        await asyncio.sleep(2.5)
+        assert [0, 1, 2] == granted(tickets)
+        slots.open()
+
+        assert [0, 1, 2, 3, 4] == granted(tickets)
+
+    run(story())
+
+
+def test_slots_are_not_held_back_for_long() -> None:
+    """Nobody waits for an opening that does not come."""
+
+    async def story() -> None:
+        slots = Slots(4)
+        slots.hold_back(pace_s=1000, longest_s=60)
+        tickets = [slots.ticket() for _ in range(4)]
+        await asyncio.sleep(59)
+        assert [0] == granted(tickets)
+        await asyncio.sleep(2)
+
+        assert [0, 1, 2, 3] == granted(tickets)
+
+    run(story())
 
 
 def test_no_slots_at_all_is_a_mistake() -> None:

@@ -108,7 +108,11 @@ class World:
             spread=spread,
         )
         driver = Driver(api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, clock=self.clock)
-        self.scheduler = Scheduler(driver=driver, events=self.events)
+        self.all_attended: list[float] = []
+        """When every account that was known had a driver."""
+        self.scheduler = Scheduler(
+            driver=driver, events=self.events, all_attended=lambda: self.all_attended.append(self.now)
+        )
         self._stopped: dict[str, Stopped] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.api.watch(self._watched, alone=True)
