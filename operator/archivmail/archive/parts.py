@@ -1,11 +1,15 @@
 """A part of a pack: some of its frames, read at once, each checked, and the part's own CRC-32."""
 
+import copyreg
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
-from archivmail.archive.packs.reading import WINDOW, Found, Source, members, scan
+from archivmail.archive.packs.facts import Facts
+from archivmail.archive.packs.reading import WINDOW, Found, Member, Source, members, scan
 from archivmail.archive.packs.seektable import Frame
+from archivmail.model.message import Sighting
 
 MAX_FRAMES = 2000
 MAX_BYTES = 16 * 1024**2
@@ -28,6 +32,16 @@ class ScannedPart:
     members: list[Found]
     crc: int
     length: int
+
+
+def _pickle_by_values(kind: type[Facts | Frame | Member | Sighting]) -> None:
+    """As a call with the values of its fields: a third of the time that a frozen dataclass takes by itself."""
+    values = attrgetter(*(each.name for each in fields(kind)))
+    copyreg.pickle(kind, lambda value: (kind, values(value)))
+
+
+for _kind in (Facts, Frame, Member, Sighting):
+    _pickle_by_values(_kind)
 
 
 def parts_of(name: str, size: int, listed: Sequence[Frame]) -> Iterator[Part]:

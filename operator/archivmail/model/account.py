@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 from urllib.parse import quote, unquote
 
@@ -110,7 +111,7 @@ class Origin:
 
     def __str__(self) -> str:
         """`imap://user@host:port` with the user percent-encoded (RFC 5092 §3)."""
-        return f"imap://{quote(self.user, safe='')}@{self.host.lower()}:{self.port}"
+        return _url_of(self)
 
     @classmethod
     def parse(cls, text: str) -> "Origin":
@@ -121,6 +122,11 @@ class Origin:
         if scheme != "imap" or not at or not colon:
             raise ValueError(f"not an origin: {text!r}")
         return cls(host=host, port=int(port), user=unquote(user))
+
+
+@lru_cache(maxsize=64)  # asked for every message of an account
+def _url_of(origin: Origin) -> str:
+    return f"imap://{quote(origin.user, safe='')}@{origin.host.lower()}:{origin.port}"
 
 
 @dataclass(frozen=True, slots=True)
