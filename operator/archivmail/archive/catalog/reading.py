@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
 from archivmail.archive.catalog.accounts import folder_name
+from archivmail.archive.catalog.dialects import HotStatement
 from archivmail.archive.catalog.querytext import Query
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, packs, placements
 from archivmail.archive.catalog.search import placement_conditions
@@ -44,13 +45,15 @@ def ids_with_prefix(connection: Connection, prefix: str, *, limit: int) -> list[
 
 def locations(connection: Connection, content_id: ContentId) -> list[Location]:
     """Every place that holds the octets: one per account."""
-    wanted = (
-        select(packs.c.name, contents.c.frame_offset, contents.c.frame_length, packs.c.size)
-        .join(packs, packs.c.id == contents.c.pack_id)
-        .where(contents.c.sha256 == content_id)
-        .order_by(contents.c.id)
-    )
-    return [Location(*row) for row in connection.execute(wanted)]
+    return [Location(*row) for row in HotStatement(connection, _LOCATIONS).each(sha256=content_id)]
+
+
+_LOCATIONS = (  # asked for every message of an export
+    select(packs.c.name, contents.c.frame_offset, contents.c.frame_length, packs.c.size)
+    .join(packs, packs.c.id == contents.c.pack_id)
+    .where(contents.c.sha256 == bindparam("sha256"))
+    .order_by(contents.c.id)
+)
 
 
 def message(connection: Connection, content_id: ContentId) -> ArchivedMessage | None:
