@@ -23,7 +23,7 @@ _TAIL = b"\0" * _MAX_NAME + b"ustar\00000" + b"\0" * 64 + _ID + _ID + b"\0" * 16
 _FIXED_SUM = sum(_MODE) + 2 * sum(_ID) + sum(_NO_SUM) + sum(_TAIL)
 _BLANKS = sum(_NO_SUM)
 _MODULUS = 65521
-"""Of Adler-32 (RFC 1950 §8.2), whose lower half is one and the sum of the octets."""
+"""Of zlib's Adler-32, whose lower half is one and the sum of the octets."""
 _ZEROS = bytes(BLOCK)
 _PAX_NAME = b"././@PaxHeader"
 _MAX_MTIME = 0o77777777777
