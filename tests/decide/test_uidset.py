@@ -24,6 +24,16 @@ def test_set_operations_agree_with_python_sets(a: set[int], b: set[int]) -> None
     assert all((uid in a) == (uid in left) for uid in range(62))
 
 
+@given(numbers, st.integers(1, 9))
+def test_pieces_are_the_set_in_order(a: set[int], count: int) -> None:
+    """Each of `count` UIDs but the last, ascending, nothing twice and nothing left out."""
+    pieces = [list(piece) for piece in UidSet.of(a).pieces(count)]
+
+    assert sorted(a) == [uid for piece in pieces for uid in piece]
+    assert all(len(piece) == count for piece in pieces[:-1])
+    assert all(0 < len(piece) <= count for piece in pieces)
+
+
 @given(numbers)
 def test_text_is_an_ascending_sequence_set(a: set[int]) -> None:
     """RFC 9051 §9: reading the text back gives the same set; no descending ranges (trap 49)."""

@@ -70,6 +70,8 @@ class FakeServer:
         self.folders = folders or {"INBOX": FakeFolder()}
         self.origin = Origin("imap.example.org", 993, "alice")
         self.fetched: list[tuple[str, tuple[int, ...]]] = []
+        self.looked_at: list[tuple[str, tuple[int, ...]]] = []
+        """For facts without octets."""
         self.assembled: list[tuple[str, int, str]] = []
         self.examined: list[str] = []
         self.view_limits: frozenset[int] = frozenset()
@@ -151,6 +153,7 @@ class FakeSession:
 
     def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
         known = self._opened[1].email_ids
+        self._server.looked_at.append((self._opened[0], tuple(uids)))
         return {uid: Sighting(uid, email_id=known[uid]) for uid in uids if uid in known}
 
     def fetch(self, uids: UidSet, deliver: Callable[[FetchedMessage], None]) -> Refused | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from archivmail.model.errors import ArchiveUnavailable, ConnectionLost, CredentialsRefused
 from archivmail.model.outcome import Result
 from archivmail.model.reasons import Reason
+from archivmail.sync import gathering
 from tests.sync.conftest import World
 from tests.sync.mailserver import FakeFolder
 
@@ -151,6 +154,39 @@ def test_message_that_vanishes_between_list_and_fetch_is_no_failure(world: World
         outcome.folders[0].counts.server,
         outcome.folders[0].counts.archived,
     )
+
+
+def test_message_that_is_counted_and_listed_no_more_is_not_gone(world: World) -> None:
+    """Trap 12, trap 31: it comes without octets and leaves the list, and the folder counts it still."""
+    inbox = world.server.inbox
+    inbox.append(*BODIES)
+    inbox.empty = {10}
+    world.server.on_message = lambda _: inbox.hidden.add(10)
+
+    outcome = world.sync()
+
+    assert (Result.PARTIAL, True, False) == (outcome.result, outcome.folders[0].limited, outcome.folders[0].complete)
+    world.server.on_message = lambda _: None
+    inbox.empty, inbox.hidden = set(), set()
+    world.later(minutes=10)
+    assert Result.SUCCEEDED is world.sync().result
+    assert BODIES[9] == world.of_inbox()[10]
+
+
+def test_ledger_names_so_many_messages_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 9, trap 79: a server may list any number of messages that it does not give; all of them count."""
+    monkeypatch.setattr(gathering, "MAX_ENTRIES", 4)
+    world.server.inbox.append(*BODIES)
+    world.server.inbox.empty = set(range(1, 11))
+
+    for _ in range(4):
+        outcome = world.sync(forced=True)
+
+    counts = outcome.folders[0].counts
+    assert (10, 0, 6, 4) == (counts.server, counts.archived, counts.pending, counts.quarantined)
+    world.server.inbox.empty = {1, 2, 3, 4}
+    outcome = world.sync()
+    assert (6, 4) == (outcome.folders[0].counts.archived, outcome.folders[0].counts.quarantined)
 
 
 def test_session_lost_in_mid_fetch_keeps_what_came_and_goes_on_there(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from archivmail.model.account import FolderRules, Origin
 from archivmail.model.outcome import Result
 from archivmail.model.reasons import Reason
+from archivmail.sync import gathering
 from tests.sync.conftest import World
 from tests.sync.mailserver import FakeFolder
 
@@ -124,6 +127,13 @@ def test_held_email_id_is_placed_without_downloading(world: World) -> None:
     assert [1, 2, 3, 4, 5] == world.server.fetched_uids("INBOX")
     assert [] == world.server.fetched_uids("All")
     assert (Result.SUCCEEDED, 10) == (outcome.result, len(world.placements()))
+
+
+def test_facts_are_asked_for_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 9: a folder of a million messages at Gmail is not held in memory, and none of them is forgotten."""
+    monkeypatch.setattr(gathering, "SIGHTINGS_AT_ONCE", 2)
+    test_held_email_id_is_placed_without_downloading(world)
+    assert {1, 2} == {len(uids) for _, uids in world.server.looked_at}
 
 
 def test_many_folders_with_little_news_make_one_pack(world: World) -> None:

@@ -134,6 +134,23 @@ class UidSet:
             count -= last - low + 1
         return UidSet(taken)
 
+    def pieces(self, count: int) -> Iterator["UidSet"]:
+        """The set in parts of `count` UIDs, ascending; the last one may have fewer."""
+        taken: list[tuple[int, int]] = []
+        room = count
+        for low, high in self._ranges:
+            start = low
+            while start <= high:
+                last = min(high, start + room - 1)
+                taken.append((start, last))
+                room -= last - start + 1
+                start = last + 1
+                if not room:
+                    yield UidSet(taken)
+                    taken, room = [], count
+        if taken:
+            yield UidSet(taken)
+
 
 def _difference(ranges: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     left: list[tuple[int, int]] = []

@@ -112,6 +112,8 @@ class FolderPass:
         for uid in left & work.retries:  # alone, so that what failed before cannot harm others
             gathering.retry(uid)
         gathering.prove(work.proofs)
+        if gathering.gone:
+            self._confirm_gone()
 
     def _list(self) -> UidSet:
         """Every UID, reconciled with EXISTS: a shorter list is asked for once more, then told as a limited view."""
@@ -123,8 +125,18 @@ class FolderPass:
         self.is_limited = snapshot.limited or len(listed) < snapshot.messages
         return listed
 
+    def _confirm_gone(self) -> None:
+        """Messages that came without octets and are listed no more: gone, unless the folder still counts them."""
+        seen = self._examined_again(self._opened)
+        if len(self.around.server.uids()) < seen.messages:
+            self.is_limited = True
+
     def _looked_again(self, before: Snapshot) -> Snapshot:
-        after = self.snapshot = self.around.viewed(self.around.server.examine(self.folder))
+        after = self.snapshot = self._examined_again(before)
+        return after
+
+    def _examined_again(self, before: Snapshot) -> Snapshot:
+        after = self.around.viewed(self.around.server.examine(self.folder))
         if after.uid_validity != before.uid_validity:  # the epoch was chosen for the UIDVALIDITY before
             raise ConnectionLost(
                 "the server renumbered the folder while it was being read; the next try starts it over"

@@ -20,6 +20,10 @@ from archivmail.sync.batches import MAX_REFUSALS_IN_A_ROW, Batches
 from archivmail.sync.ports import AccountArchive, Clock, MailServer, Watcher
 from archivmail.sync.tally import Tally
 
+SIGHTINGS_AT_ONCE = 5000
+"""Facts of so many messages are held at once, some 5 MB: a folder may have millions."""
+MAX_ENTRIES = 10_000
+"""Messages of one folder that the ledger names; more that fail are simply missing, and asked for in the next run."""
 EMPTY = "the server lists the message but answers without its octets"
 REPLACED = "the server cannot convert the message and gave a notice of its own instead (Exchange); open it in Outlook"
 
@@ -78,8 +82,13 @@ class Gathering:
 
     def place_known(self, missing: UidSet) -> UidSet:
         """Place messages that are held under the server's immutable id; give back those that need fetching."""
+        for piece in missing.pieces(SIGHTINGS_AT_ONCE):
+            self._place_known(piece)
+        return missing - self.held
+
+    def _place_known(self, missing: UidSet) -> None:
         placed = []
-        for uid, sighting in (self.around.server.sightings(missing) if missing else {}).items():
+        for uid, sighting in self.around.server.sightings(missing).items():
             if not sighting.email_id:
                 continue
             # Another size than the one that is held: an id used for two messages, or a server that counts in its own
@@ -92,7 +101,6 @@ class Gathering:
                 placed.append(uid)
                 self._checkpoint_if_due()
         self.held |= UidSet.of(placed)
-        return missing - self.held
 
     def fetch(self, missing: UidSet) -> None:
         """Fetch in batches; a refused batch is halved until the messages that are the cause stand alone.
@@ -213,7 +221,7 @@ class Gathering:
         still_there = absent & self.around.server.uids()
         self.gone |= absent - still_there
         self.forget(self.gone)
-        left = [uid for uid in still_there if not self._put_together(uid, EVERY_WAY)]
+        left = (uid for uid in still_there if not self._put_together(uid, EVERY_WAY))
         self._fail(left, Reason.MESSAGE_EMPTY, EMPTY)
 
     def _store(self, message: FetchedMessage) -> None:
@@ -235,6 +243,8 @@ class Gathering:
 
     def _fail(self, uids: Iterable[Uid], reason: Reason, error: str) -> None:
         for uid in uids:
+            if uid not in self.entries and len(self.entries) >= MAX_ENTRIES:
+                continue
             entry = ledger_entry(self.entries.get(uid), uid, reason, error, self.around.clock())
             self.entries[uid] = entry
             self.around.archive.put_ledger(self.epoch, entry)
