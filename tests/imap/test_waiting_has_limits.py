@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from archivmail.imap.dialing import dial
 from archivmail.imap.limits import Limits
 from archivmail.imap.session import connect
 from archivmail.model.account import Endpoint, TlsMode
@@ -163,6 +164,29 @@ def test_connecting_has_a_limit() -> None:
             def attempt() -> None:
                 with pytest.raises(ConnectionLost, match="did not answer in time"):
                     connect(endpoint, server.credentials, should_stop=lambda: False, limits=SHORT)
+
+            assert seconds(attempt) < 5
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+def test_any_number_of_addresses_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """trap 82: a name may have thousands; none that is left when the time is up is tried."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())] * 500
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        try:
+
+            def attempt() -> None:
+                with pytest.raises(ConnectionLost, match="did not answer in time"):
+                    dial("a.example", 993, limits=SHORT, should_stop=lambda: False)
 
             assert seconds(attempt) < 5
         finally:

@@ -37,6 +37,8 @@ def dial(
     failure: OSError | None = None
     for index, address in enumerate(addresses):
         left = deadline - time.monotonic()
+        if left <= 0 and failure is not None:
+            break  # a name may have thousands of addresses
         share = max(left / (len(addresses) - index), min(left, _SHORTEST_TRY_S))
         try:
             return _connect(address, time.monotonic() + share, limits, should_stop)
