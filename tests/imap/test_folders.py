@@ -72,14 +72,13 @@ def test_a_name_with_a_line_break_goes_as_a_literal() -> None:
         assert talk.line() == b""
         return b"OK done"
 
-    with ScriptedServer() as server, opened(server, folder=None) as session:
+    with ScriptedServer({b"INBOX": sample(1)}) as server, opened(server, folder=None) as session:
         server.on(b"EXAMINE", examine)
         session.examine(folder(b"a\r\nb LOGOUT"))
         server.script(b"EXAMINE", b"", b"NO no such folder")
         with pytest.raises(FolderRefused):
             session.examine(folder(b"c\r\nd"))
-        server.script(b"LIST")
-        assert session.folders() == []
+        assert session.folders() == [INBOX]
 
     assert got == [b"{11}|a\r\nb LOGOUT"]
 
@@ -137,6 +136,20 @@ def test_special_uses_are_asked_for() -> None:
         assert b'LIST "" "*" RETURN (SPECIAL-USE)' in server.commands
 
 
+@pytest.mark.parametrize("capabilities", ["SPECIAL-USE LIST-EXTENDED", "LIST-STATUS", "LIST-STATUS SPECIAL-USE"])
+def test_a_server_that_lists_nothing_that_way_is_asked_plainly(capabilities: str) -> None:
+    """trap 59: it takes the options and answers with OK and nothing; there is always an INBOX (RFC 9051 §5.1)."""
+
+    def listing(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        return b"OK done" if b"RETURN" in arguments else server.correct(b"LIST", talk, arguments)
+
+    with ScriptedServer({b"INBOX": sample(1)}, capabilities=f"IMAP4rev1 {capabilities}") as server:
+        server.on(b"LIST", listing)
+        with opened(server, folder=None) as session:
+            assert [each.name for each in session.folders()] == [b"INBOX"]
+            assert session.status([INBOX]).keys() == {b"INBOX"}
+
+
 def test_a_server_that_only_says_it_can_list_more_is_asked_plainly() -> None:
     """imap-traps §1.8: BAD degrades the feature."""
 
@@ -152,6 +165,7 @@ def test_a_server_that_only_says_it_can_list_more_is_asked_plainly() -> None:
 @pytest.mark.parametrize(
     ("untagged", "tagged", "kind"),
     [
+        (b"", b"OK done", ServerViolation),
         (b"", b"NO what?", ServerUnsuitable),
         (b"", b"NO [UNAVAILABLE] later", ServerBusy),
         (b"* LIST garbage\r\n", b"OK done", ServerViolation),
@@ -159,7 +173,7 @@ def test_a_server_that_only_says_it_can_list_more_is_asked_plainly() -> None:
         (b'* LIST () "/" {3}\r\nabcd\r\n', b"OK done", ServerViolation),
         (b'* LIST () "/" {99999999}\r\n', b"OK done", ServerViolation),
     ],
-    ids=["refused", "unavailable", "garbage", "endless-name", "literal-too-short", "huge-literal"],
+    ids=["empty", "refused", "unavailable", "garbage", "endless-name", "literal-too-short", "huge-literal"],
 )
 def test_a_list_that_is_none_ends_the_session(untagged: bytes, tagged: bytes, kind: type[Exception]) -> None:
     """trap 79, trap 81: half a list would be taken for the whole."""

@@ -480,7 +480,7 @@ def test_alerts_are_kept_clean_and_bounded() -> None:
     alerts = b"".join(b"* NO [ALERT] disk %d of alice@example.org is full\r\n" % number for number in range(50))
     with ScriptedServer({b"INBOX": sample(1)}, greeting=b"* OK [ALERT] moved soon\r\n") as server:
         server.script(b"NAMESPACE")
-        server.script(b"LIST", alerts)
+        server.script(b"LIST", alerts + b'* LIST () "/" INBOX\r\n')
         with opened(server, folder=None) as session:
             session.folders()
             assert session.alerts[:2] == ("moved soon", "disk 0 of … is full")

@@ -90,15 +90,17 @@ class Listing:
         for options in self._options(spaces):
             folders, told, answers = self._answers(_patterns(spaces), options)
             refusals = [answer for answer in answers if not answer.is_ok]
-            if not refusals:
+            if not refusals and folders:
                 self._told = told if b"STATUS" in options else None
                 return folders
+            if not refusals:
+                continue  # there is always an INBOX
             if not options:
                 raise self._faults.listing_refused(refusals[0])
             self._raise_if_over(refusals[0])
             if refusals[0].word == "BAD":
                 self._avoid(*_CAPABILITIES[options])
-        return []
+        raise violation("listed no folder at all")
 
     def _options(self, spaces: Namespaces) -> list[bytes]:
         options = []
