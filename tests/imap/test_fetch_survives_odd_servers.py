@@ -199,12 +199,19 @@ def test_bye_in_the_middle_is_a_lost_connection() -> None:
             fetch(session, uid_set(1))
 
 
-def test_a_new_uidvalidity_in_the_middle_ends_the_session() -> None:
-    """trap 11: no octets under a UID that means something else by now."""
-    response = b"* OK [UIDVALIDITY 5] renumbered\r\n* 1 FETCH (UID 1 FLAGS () %b BODY[] {3}\r\nabc)\r\n" % DATE
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"* OK [UIDVALIDITY 5] renumbered\r\n", "renumbered"),
+        (b"* OK [CLOSED] removed\r\n* OK [UIDVALIDITY 5] another one\r\n", "closed the folder"),
+    ],
+)
+def test_a_new_uidvalidity_in_the_middle_ends_the_session(said: bytes, told: str) -> None:
+    """trap 11, trap 80: no octets under a UID that means something else by now."""
+    response = said + b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {3}\r\nabc)\r\n" % DATE
     with ScriptedServer({b"INBOX": sample(1)}) as server, opened(server) as session:
         server.script(b"UID FETCH", response)
-        with pytest.raises(ConnectionLost, match="renumbered"):
+        with pytest.raises(ConnectionLost, match=told):
             fetch(session, uid_set(1))
 
 

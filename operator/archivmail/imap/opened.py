@@ -65,6 +65,8 @@ class Opened:
         value = said.number if said.number is not None and said.number <= MAX_UID else None
         match said.code:
             case "CLOSED":  # RFC 9051 §7.1: what came before was about the folder opened before (trap 80)
+                if self.name is not None:  # and nobody asked for another one
+                    raise ConnectionLost("the server closed the folder while it was being read; it is tried again")
                 self._forget()
             case "UIDVALIDITY" if value:
                 if self.name is not None and self._uid_validity not in {None, value}:  # trap 11
