@@ -1,6 +1,7 @@
 """The octets of messages as they come from the wire: small ones in memory, large ones in a temporary file.
 
-Both are hashed once, while they are read. The file has no name from the start, so nothing is left behind by a crash.
+Both are hashed once, the large ones while they are read. The file has no name from the start, so a crash leaves nothing
+behind.
 """
 
 import errno
@@ -24,12 +25,19 @@ ENDING = 200  # octets; enough for the end of one response and the beginning of 
 class MemoryBody:
     """A message in one piece. Satisfies `model.message.Body`."""
 
-    __slots__ = ("_octets", "content_id", "size")
+    __slots__ = ("_content_id", "_octets", "size")
 
     def __init__(self, octets: bytes | bytearray) -> None:
         self._octets: memoryview | bytes = octets if isinstance(octets, bytes) else memoryview(octets).toreadonly()
         self.size = len(octets)
-        self.content_id = ContentId(hashlib.sha256(octets).digest())
+        self._content_id: ContentId | None = None
+
+    @property
+    def content_id(self) -> ContentId:
+        """Hashed when it is asked for the first time, in whatever thread that is (ahead.py)."""
+        if self._content_id is None:
+            self._content_id = ContentId(hashlib.sha256(self._octets).digest())
+        return self._content_id
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         if self.size:
@@ -41,6 +49,7 @@ class MemoryBody:
         return bytes(self._octets[-ENDING:])
 
     def close(self) -> None:
+        _ = self.content_id  # it stays true; nearly every body was hashed long before
         self._octets = b""
 
 

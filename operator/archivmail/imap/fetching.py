@@ -76,7 +76,7 @@ class Fetching:
         """Octets and facts; see the port. The first refusal is the answer, but every set is asked for."""
         refused: Refused | None = None
         for wanted, text in command_sets(uids, self._limits.command_chars):
-            batch = Batch(wanted, deliver, self._limits)
+            batch = Batch(wanted, lambda message: _deliver(message, deliver), self._limits)
             try:
                 answer = self._dialogue.run(self.command(text), batch.hear, wanted=batch.wants)
                 batch.finish()
@@ -139,12 +139,13 @@ class _Pending:
 class Batch:
     """The messages of one command: items may come in any order and in several responses (trap 39)."""
 
-    def __init__(self, wanted: UidSet, deliver: Deliver, limits: Limits) -> None:
+    def __init__(self, wanted: UidSet, give: Deliver, limits: Limits) -> None:
+        """`give` gets each message, and owns its body from then on."""
         self.empty: dict[Uid, Sighting] = {}
         """Messages that came with no octets at all."""
         self._open = set(wanted)
         """UIDs that are asked for and not handed over; a batch holds a few hundred."""
-        self._deliver = deliver
+        self._give_away = give
         self._limits = limits
         self._pending: dict[Uid, _Pending] = {}
         self._waiting_bytes = 0
@@ -223,10 +224,14 @@ class Batch:
         if not body.size:
             self.empty[sighting.uid] = sighting
             return
-        try:
-            self._deliver(FetchedMessage(sighting, body))
-        finally:
-            body.close()
+        self._give_away(FetchedMessage(sighting, body))
+
+
+def _deliver(message: FetchedMessage, deliver: Deliver) -> None:
+    try:
+        deliver(message)
+    finally:
+        message.body.close()
 
 
 def _weight(values: list[object]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from archivmail.imap import replies
+from archivmail.imap.ahead import Ahead
 from archivmail.imap.bodies import WireBody, discard
 from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
 from archivmail.imap.faults import violation
@@ -16,7 +17,7 @@ from archivmail.imap.fetching import Batch, Deliver, Fetching, command_sets
 from archivmail.imap.limits import Limits
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.usual import Usual, usual
-from archivmail.model.errors import ConnectionLost
+from archivmail.model.errors import ArchivmailError, ConnectionLost
 from archivmail.model.message import Refused, Sighting
 from archivmail.model.uidset import Uid, UidSet
 
@@ -67,7 +68,8 @@ class Pipeline:
         """See `MailServer.fetch_batches`."""
         self._dialogue.expect(self._wants)
         self._is_silent = False
-        commands = self._commands(batches, deliver)
+        ahead = Ahead(deliver)
+        commands = self._commands(batches, ahead.take)
         budget = self._limits.answers
         try:
             while True:
@@ -81,15 +83,18 @@ class Pipeline:
                 self._is_silent = answer is not None
                 if answer is not None:
                     budget = self._limits.answers
-                    self._end(self._waiting.pop(answer[0]), answer[1], answered)
+                    self._end(self._waiting.pop(answer[0]), answer[1], answered, ahead)
                 elif not budget:
                     raise violation(f"sent more than {self._limits.answers} responses to one command")
             self._deliver_empties(deliver, answered)
-        except ConnectionLost:
-            if self._is_silent and any(asked.early for asked in self._waiting.values()):
+        except ArchivmailError as error:
+            is_early = any(asked.early for asked in self._waiting.values())
+            if isinstance(error, ConnectionLost) and self._is_silent and is_early:
                 self._minds()  # it was sent before the last answer and may never have been read
+            ahead.settle()  # what came whole is kept, and shows where it broke
             raise
         finally:
+            ahead.close()
             for asked in self._waiting.values():
                 asked.batch.close()
             self._waiting.clear()
@@ -98,21 +103,22 @@ class Pipeline:
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    def _commands(self, batches: Iterator[UidSet], deliver: Deliver) -> Iterator[_Asked]:
+    def _commands(self, batches: Iterator[UidSet], give: Deliver) -> Iterator[_Asked]:
         for uids in batches:
             sets = list(command_sets(uids, self._limits.command_chars))
             lot = _Lot(uids, len(sets))
             for wanted, text in sets:
-                yield _Asked(lot, text, Batch(wanted, deliver, self._limits))
+                yield _Asked(lot, text, Batch(wanted, give, self._limits))
 
     def _next(self, commands: Iterator[_Asked]) -> _Asked | None:
         return self._again.popleft() if self._again else next(commands, None)
 
-    def _end(self, asked: _Asked, answer: Status, answered: Answered) -> None:
+    def _end(self, asked: _Asked, answer: Status, answered: Answered, ahead: Ahead) -> None:
         try:
             asked.batch.finish()
         finally:
             asked.batch.close()
+        ahead.settle()  # `answered` tells of what was delivered
         refused = self._fetching.refusal(answer)  # first: a BAD may ask to come back later
         if answer.word == "BAD" and asked.early:
             self._minds()
