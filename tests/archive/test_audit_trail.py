@@ -1,14 +1,19 @@
 """S21: the trail is chained, so that a change made later shows."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.dialects import url_of
 from archivmail.archive.catalog.proving import Expected
 from archivmail.archive.opening import open_for_rebuild
 from archivmail.model.errors import ArchiveUnavailable
@@ -200,3 +205,30 @@ def test_a_hold_outlives_the_catalog(tmp_path: Path) -> None:
     with open_for_rebuild(str(tmp_path)) as archive:
         archive.rebuild()
         assert archive.policy(ALICE).hold
+
+
+@pytest.mark.parametrize("revision", ["0001", "0003"])
+def test_a_rebuild_after_an_upgrade_keeps_the_trail_of_the_older_catalog(
+    archive: Archive, tmp_path: Path, revision: str
+) -> None:
+    """It has not all tables of today, but it has the trail, which nothing else holds."""
+    fill(archive, {1: MAIL})
+    archive.close()
+    trail = [dict(entry.facts) for entry in archive.audit_entries()]
+    rows = list(sqlite3.connect(tmp_path / "catalog.db").execute("SELECT * FROM audit"))
+    (tmp_path / "catalog.db").unlink()
+    (tmp_path / "catalog.db").touch()
+    old = Database(url_of(tmp_path / "catalog.db"))
+    config = Config()
+    config.set_main_option("script_location", "archivmail.archive.catalog:migrations")
+    with old.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for row in rows:
+            connection.exec_driver_sql(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
+    old.close()
+
+    with open_for_rebuild(str(tmp_path)) as rebuilt:
+        assert rebuilt.rebuild().audit_entries == len(trail)
+        assert [dict(entry.facts) for entry in rebuilt.audit_entries()][: len(trail)] == trail
+        assert rebuilt.prove_trail().is_sound

@@ -215,3 +215,39 @@ def test_an_export_is_in_the_trail(packed: Path, tmp_path: Path) -> None:
     assert entry["facts"].pop("by").startswith("archivmail export (")
     assert entry["facts"].pop("octets") > 0
     assert entry["facts"] == {"format": "eml", "messages": 12, "failed": 0, "isSelection": True}
+
+
+@pytest.mark.parametrize("query", ["", "   "])
+def test_erase_by_an_empty_query_is_refused(packed: Path, query: str) -> None:
+    """A variable of a script that is not set must not mean every message."""
+    ended = archivmail("erase", "--query", query, "--reason", "file 7", "--yes", "--archive", packed)
+    assert ended.code == 2
+    assert "empty" in ended.err
+    assert json.loads(archivmail("stats", "--json", "--archive", packed).text.splitlines()[-1])["total"]["messages"]
+
+
+def test_absurd_dates_do_not_stop_a_search(packed: Path) -> None:
+    """One message with the year 9999 or 1 must not hide all others, at any place of the world."""
+    dates = ("31-Dec-9999 23:59:59 -0100", "01-Jan-0001 00:00:00 +0100", "31-Dec-9999 23:00:00 +0000")
+    with open_archive(str(packed), create=False) as archive:
+        mails = {uid: (b"Subject: absurd %d\r\n\r\nzxqdate\r\n" % uid, date) for uid, date in enumerate(dates, 501)}
+        run(archive, mails)
+        while archive.drain_index():
+            pass
+    for how in ((), ("--json",)):
+        ended = archivmail("search", "zxqdate", *how, "--archive", packed)
+        assert (ended.code, ended.text.count("absurd")) == (0, len(dates))
+    shown = archivmail("export", "zxqdate", "--format", "mbox", "--output", packed.parent / "out", "--archive", packed)
+    assert shown.code == 0
+
+
+def test_a_limit_beyond_all_numbers_is_a_usage_error(packed: Path) -> None:
+    """Not an error inside."""
+    assert archivmail("search", "text1", "--limit", "9" * 20, "--archive", packed).code == 2
+
+
+def test_rebuild_refuses_a_place_without_packs(tmp_path: Path) -> None:
+    """A typo in --archive must not leave an empty catalog, least of all in the place of a full one."""
+    ended = archivmail("rebuild", "--archive", tmp_path)
+    assert (ended.code, list(tmp_path.iterdir())) == (3, [])
+    assert "no packs" in ended.err

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from archivmail.archive.archive import Archive
-from archivmail.archive.catalog.querytext import parse
+from archivmail.archive.catalog.querytext import Query, parse
 from archivmail.archive.erasing import Erasure, refuse_hold
 from archivmail.archive.opening import open_archive
 from archivmail.cli.acting import actor
@@ -101,6 +101,8 @@ def _by_ids(archive: Archive, what: tuple[str, ...], refs: list[AccountRef]) -> 
 
 def _by_query(archive: Archive, what: tuple[str, ...], refs: list[AccountRef]) -> Chosen:
     query = parse(" ".join(what))
+    if query == Query():  # as in --query "$WORDS", where WORDS is not set
+        raise SpecInvalid("the query is empty, which would mean every message; say what is to be erased")
     if backlog := archive.index_backlog():
         raise SpecInvalid(
             f"{counted(backlog, 'message')} not indexed yet, so a query may leave some out; wait for the operator or "
@@ -134,8 +136,10 @@ def _erase(archive: Archive, chosen: Chosen, reason: str, *, as_json: bool) -> E
             with counting(f"{ref}: packs looked through", size) as progress:
                 told.append(archive.keeping.erase(ref, ids, reason=reason, by=actor("erase"), progress=progress))
     finally:
-        archive.keeping.purge_texts(is_final=True)
-        _tell(told, is_dry_run=False, as_json=as_json)
+        try:
+            archive.keeping.purge_texts(is_final=True)
+        finally:
+            _tell(told, is_dry_run=False, as_json=as_json)
     unread = [pack for each in told for pack in each.unread]
     for pack in unread:
         complain(f"{pack} could not be looked through; run archivmail verify --full, then erase once more")

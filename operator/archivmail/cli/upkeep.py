@@ -58,7 +58,7 @@ def command(
         refs = accounts_of(archive, namespace, account)
         code = max((_one(archive, ref, plan, should_stop, as_json=as_json) for ref in refs), default=Exit.COMPLETE)
         if not dry_run and not should_stop():
-            archive.keeping.purge_texts()
+            archive.keeping.purge_texts(is_final=thorough)
         return code
 
 

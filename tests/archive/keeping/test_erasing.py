@@ -1,6 +1,7 @@
 """`erase`: the octets are gone from every file, and nothing brings them back."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 
 from archivmail.archive import erasing
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog import dialects
 from archivmail.archive.erasing import Erasure
+from archivmail.archive.export.report import ExportReport, Format
+from archivmail.archive.export.run import export
 from archivmail.archive.upkeep import Plan
 from archivmail.model.account import AccountRef
-from archivmail.model.errors import ArchiveDamaged, SpecInvalid
+from archivmail.model.errors import ArchiveDamaged, ArchiveUnavailable, SpecInvalid
 from archivmail.model.retention import Policy
 from tests.archive.builders import ALICE, BOB, INBOX, archive_in, content_id, pack_files, placements, read
 from tests.archive.keeping.mailboxes import AT_ONCE, COPIES, days_ago, files_with, require_sound, run
@@ -239,4 +243,62 @@ def test_a_hold_set_while_packs_are_written_anew_refuses_it(tmp_path: Path, monk
 
         assert {path: path.read_bytes() for path in pack_files(tmp_path)} == before
         assert read(archive, MAIL) == MAIL
+        require_sound(archive)
+
+
+@pytest.mark.parametrize("kind", list(Format))
+def test_an_export_under_way_names_what_was_erased_and_goes_on(tmp_path: Path, kind: Format) -> None:
+    """It has its list from before; the others are written, and the report says what is not."""
+    out = tmp_path / "out"
+    with _filled(tmp_path / "archive") as archive:
+
+        def progress(report: ExportReport) -> None:
+            if report.written == 1 and not report.failed:
+                _erase_now(archive, OTHER)
+
+        report = export(
+            archive,
+            archive.placements(),
+            format=kind,
+            output=out if kind is not Format.TAR else out / "a.tar",
+            progress=progress,
+        )
+        assert (report.written, report.failed) == (3, 1)
+        assert "removed" in report.failures[0].error
+
+
+def _erase_now(archive: Archive, octets: bytes) -> None:
+    archive.keeping.erase(ALICE, [content_id(octets)], reason="court order 7", by="tests")
+
+
+def test_a_log_that_somebody_reads_is_not_called_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search or an export in another process keeps SQLite from cutting it: said, and done by the next upkeep."""
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_S", 0.05)
+    with _filled(tmp_path) as archive:
+        reader = sqlite3.connect(tmp_path / "catalog.db")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM contents").fetchall()
+        for ref in (ALICE, BOB):
+            archive.keeping.erase(ref, [content_id(MAIL)], reason="court order 7", by="tests")
+        with pytest.raises(ArchiveUnavailable, match="upkeep --thorough"):
+            archive.keeping.purge_texts(is_final=True)
+        reader.close()
+
+        archive.keeping.purge_texts(is_final=True)
+        assert files_with(tmp_path, MARKER) == []
+
+
+def test_what_an_interrupted_rebuild_left_goes_too(tmp_path: Path) -> None:
+    """The catalog in the making holds subjects and addresses as the old one does."""
+
+    def stop(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with _filled(tmp_path) as archive:
+        with pytest.raises(KeyboardInterrupt):
+            archive.rebuild(progress=stop)
+        assert list(tmp_path.glob(".*.rebuild*"))
+
+        _erase(archive, ALICE, BOB)
+        assert list(tmp_path.glob(".*.rebuild*")) == []
         require_sound(archive)

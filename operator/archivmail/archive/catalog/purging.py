@@ -11,7 +11,9 @@ from itertools import groupby
 from sqlalchemy import Connection, delete, func, select
 
 from archivmail.archive.catalog.database import Database
+from archivmail.archive.catalog.replacing import discard_attempt
 from archivmail.archive.catalog.schema import TEXT_INDEX, removed_texts
+from archivmail.model.errors import ArchiveUnavailable
 
 _TERMS = "removed_terms"
 _AT_ONCE = 5000
@@ -25,8 +27,11 @@ def waiting(connection: Connection) -> int:
 def purge(database: Database, *, is_final: bool) -> int:
     """Take out the words of all removed contents; the number of contents. Raises ArchiveUnavailable.
 
-    `is_final`: also out of old parts of the index and of the log, so that no octet of them is in any file.
+    `is_final`: also out of old parts of the index and of the log, so that no octet of them is in any file; what an
+    interrupted rebuild left goes too.
     """
+    if is_final:
+        discard_attempt(database)
     if database.dialect != "sqlite":
         return 0
     with database.writing() as connection:
@@ -37,9 +42,18 @@ def purge(database: Database, *, is_final: bool) -> int:
         if is_final:
             connection.exec_driver_sql(f"INSERT INTO {TEXT_INDEX} ({TEXT_INDEX}) VALUES ('optimize')")  # noqa: S608
     if is_final:
-        with database.holding() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        _cut_log(database)
     return len(ids)
+
+
+def _cut_log(database: Database) -> None:
+    with database.holding() as connection:
+        is_busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    if is_busy:
+        raise ArchiveUnavailable(
+            "What was removed is gone from the catalog but not yet from its log, which another process is reading; run "
+            "archivmail upkeep --thorough when no export or search is under way."
+        )
 
 
 def _take_out(connection: Connection, ids: Sequence[int]) -> None:

@@ -77,9 +77,31 @@ def replacement(database: Database, stored: Mapping[str, int]) -> Iterator[NewCa
         yield new
 
 
+def discard_attempt(database: Database) -> None:
+    """Remove what an interrupted rebuild left, unless it is under way: it holds what was removed since.
+
+    The next rebuild begins anew. Raises ArchiveUnavailable.
+    """
+    path = file_of(database.url)
+    if path is not None:
+        # Nobody rebuilds it now, for we have a share in the catalog.
+        with translated(f"What a rebuild left beside {path} cannot be removed"):
+            remove(_draft_of(path))
+        return
+    with database.writing() as connection:
+        is_free = connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar()
+        if is_free and inspect(connection).has_schema(SCHEMA):
+            connection.exec_driver_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
 def keep_trail(database: Database, new: NewCatalog) -> int:
     """Take audit trail, statuses and policies over from the old catalog, if it can be read; the number of entries."""
     is_file = file_of(database.url) is not None
+    with suppress(ArchiveUnavailable):  # one of an older version has not all of these tables yet
+        with database.holding() as connection:
+            is_catalog = revision_of(connection) is not None
+        if is_catalog:
+            ensure_revision(database)
     try:
         with database.reading() as old, new.transaction() as target:
             for ref, document in all_statuses(old):
@@ -109,7 +131,7 @@ def _fits(scratch: Database, stored: Mapping[str, int]) -> bool:
 
 @contextmanager
 def _beside(database: Database, path: Path, stored: Mapping[str, int]) -> Iterator[NewCatalog]:
-    draft = path.with_name(f".{path.name}.rebuild")
+    draft = _draft_of(path)
     with database.alone(), translated(f"The catalog {path} cannot be replaced"):
         scratch = _continued(draft, stored) or _begun(draft)
         try:
@@ -119,6 +141,10 @@ def _beside(database: Database, path: Path, stored: Mapping[str, int]) -> Iterat
         finally:
             scratch.close()
         _put_in_place(database, draft, path)
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.rebuild")
 
 
 def _continued(draft: Path, stored: Mapping[str, int]) -> Database | None:

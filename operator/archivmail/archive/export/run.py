@@ -27,12 +27,17 @@ STEP_MESSAGES = 1000
 STEP_OCTETS = 64 * 1024 * 1024
 """After so much an export that is killed goes on from there."""
 
+_REMOVED = "It was removed from the archive while the export ran."
+
 
 class Reader(Protocol):
     """What export needs of the archive."""
 
     def octets(self, content_id: ContentId, /) -> Iterator[bytes]:
-        """Raises ArchiveDamaged, at the latest after the last piece, and ArchiveUnavailable."""
+        """Raises ArchiveDamaged, at the latest after the last piece, and ArchiveUnavailable.
+
+        SpecInvalid where there is no such message any more.
+        """
         ...
 
 
@@ -134,8 +139,10 @@ def _write_all(
                 continue
             try:
                 put = steps.put(row, partial(archive.octets, row.content_id))
-            except ArchiveDamaged as error:
-                failure = Failure(steps.name(row), row.content_id.hex(), error.text)
+            except (ArchiveDamaged, SpecInvalid) as error:
+                # SpecInvalid: retention or an erasure removed it while the export ran.
+                text = _REMOVED if isinstance(error, SpecInvalid) else error.text
+                failure = Failure(steps.name(row), row.content_id.hex(), text)
                 failures = report.failures if report.failed >= MAX_FAILURES else (*report.failures, failure)
                 report = replace(report, failed=report.failed + 1, failures=failures)
             else:
