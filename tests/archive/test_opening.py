@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from archivmail.archive.catalog.dialects import parse_url
 from archivmail.archive.catalog.sharing import Share
 from archivmail.archive.opening import open_archive
 from archivmail.model.errors import ArchiveUnavailable, ArchivmailError, RunInProgress, SpecInvalid
@@ -235,3 +236,8 @@ def test_two_processes_make_one_catalog(tmp_path: Path) -> None:
     assert [process.communicate(timeout=60)[1] for process in several] == [b"", b"", b""]
     left = {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()}
     assert left <= {"catalog.db", "catalog.db.lock", "locks"}
+
+
+def test_the_short_name_of_postgresql_is_understood() -> None:
+    """As libpq and many hosting services write it."""
+    assert parse_url("postgres://u@h/x") == parse_url("postgresql://u@h/x")

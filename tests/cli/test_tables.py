@@ -1,6 +1,7 @@
 """Tables and numbers as people read them."""
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -104,3 +105,29 @@ def test_times_for_people_say_when_there_was_none() -> None:
 def test_counted_things_have_their_plural(number: int, text: str) -> None:
     """One message, two messages."""
     assert output.counted(number, "message") == text
+
+
+def test_json_cannot_act_on_a_terminal_nor_end_a_line(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """C1 controls, bidirectional overrides and Unicode's line ends are escaped; the value is the same."""
+    text = "a\x1b[31m\x9b31m\x7f\u202egpj\u2028\u0085b\u2066ä"
+    output.emit_json({"subject": text})
+
+    out = capsysbinary.readouterr().out.decode()
+    assert len(out.splitlines()) == 1
+    assert json.loads(out) == {"subject": text}
+    assert out.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("zone", "when"), [("Asia/Tokyo", "9999-12-31 23:59"), ("America/New_York", "0001-01-01 00:00")]
+)
+def test_the_ends_of_the_calendar_are_shown(monkeypatch: pytest.MonkeyPatch, zone: str, when: str) -> None:
+    """A date that a sender or a server made up; there may be no local time of it."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        shown = output.moment(datetime.fromisoformat(f"{when}:00+00:00"))
+        assert shown.lstrip("0") == when.lstrip("0")
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -126,6 +126,14 @@ def test_a_torn_base64_part_gives_what_can_be_had() -> None:
     assert extract(head + b"aGVsbG8gd29ybGQ=\r\n=").texts[0].startswith("hello world")
 
 
+@pytest.mark.parametrize("start", ["\x9d", "\x1bP", "\x9b", "\x1b["], ids=["osc", "dcs", "csi", "csi-of-two"])
+def test_torn_escapes_are_cleaned_in_linear_time(start: str) -> None:
+    """Each was followed for four thousand characters: two minutes in `show`. The limit is as above."""
+    before = time.process_time()
+    assert clean(start * 1_000_000).strip("[P") == ""
+    assert time.process_time() - before < 10
+
+
 def test_terminal_escapes_do_not_reach_the_terminal() -> None:
     """Titles, colours, answers and bidirectional overrides go; the text between them stays."""
     hostile = "a\x1b[31mred\x1b[0m \x1b]0;title\x07b\x9b2Jc \u202egnp.exe\u2066 \x1bcd\r\ne\x00"

@@ -11,6 +11,7 @@ from archivmail.archive.catalog.dialects import file_of, parse_url, url_of
 from archivmail.archive.durability import Durability, SystemDurability, make_directories
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.faults import translated
+from archivmail.archive.packs.names import ROOT
 from archivmail.archive.packs.opening import open_store
 from archivmail.archive.packs.stores import directory_of
 from archivmail.model.errors import ArchiveUnavailable, SpecInvalid
@@ -43,6 +44,7 @@ def open_for_rebuild(archive_url: str, catalog_url: str | None = None) -> Archiv
     Raises SpecInvalid for the URLs, ArchiveUnavailable when there are no packs to be read.
     """
     parts = _Parts(archive_url, catalog_url, create=False, read_only=False, durability=None)
+    parts.require_packs()
     if parts.file is None:
         return parts.open(is_checked=True)
     # An empty catalog in the place of a lost one would look like an empty archive if the rebuild did not get through.
@@ -101,6 +103,11 @@ class _Parts:
         self.make_catalog_directory(file)
         with translated(f"The catalog {file} cannot be created"):
             create_catalog(file, self._durability)
+
+    def require_packs(self) -> None:
+        """A URL with a typo must not put an empty catalog in the place of a full one."""
+        if next(iter(self._store.packs(ROOT)), None) is None:
+            raise ArchiveUnavailable("There are no packs to make a catalog from; check --archive.")
 
     def make_catalog_directory(self, file: Path) -> None:
         with translated(f"The catalog {file} cannot be created"):

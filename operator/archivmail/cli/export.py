@@ -17,6 +17,7 @@ from archivmail.cli.opened import accounts_of, for_reading
 from archivmail.cli.options import account_options, archive_options
 from archivmail.cli.outcomes import Exit
 from archivmail.cli.output import count, counted, note, size
+from archivmail.model.errors import ArchiveUnavailable, SpecInvalid
 from archivmail.model.notices import AuditEvent
 
 STANDARD_OUTPUT: Final = "-"
@@ -59,6 +60,7 @@ def command(
     every message: sha256sum --check MANIFEST.sha256. A message that cannot be read is named there, the others are
     written, and the exit code is 1.
     """
+    target = _target(output, Format(format_name))
     with for_reading(archive_url, catalog_url) as archive:
         refs = accounts_of(archive, namespace, account)
         if not refs:
@@ -73,7 +75,7 @@ def command(
                 archive,
                 archive.placements(namespace=namespace, account=account, query=wanted),
                 format=Format(format_name),
-                output=_target(output),
+                output=target,
                 unique=unique,
                 query=text,
                 accounts=tuple(map(str, refs)),
@@ -102,8 +104,20 @@ def _wanted(archive: Archive, query: str) -> Query | None:
     return wanted
 
 
-def _target(output: str) -> Path | BinaryIO:
-    return sys.stdout.buffer if output == STANDARD_OUTPUT else Path(output)
+def _target(output: str, chosen: Format) -> Path | BinaryIO:
+    """Raises SpecInvalid and ArchiveUnavailable before hours of work and not after them."""
+    if output == STANDARD_OUTPUT:
+        if chosen is not Format.TAR:
+            raise SpecInvalid(f"the format {chosen} needs a directory; only tar can be written to standard output")
+        return sys.stdout.buffer
+    if not output:
+        raise SpecInvalid("--output is empty; name a directory, or the file of a tar")
+    path = Path(output)
+    if chosen is Format.TAR and path.is_dir():
+        raise ArchiveUnavailable(f"{output} is a directory; name the file of the tar, as in {path / 'mail.tar'}")
+    if chosen is not Format.TAR and path.exists() and not path.is_dir():
+        raise ArchiveUnavailable(f"{output} is no directory; the format {chosen} needs one")
+    return path
 
 
 def _lines(report: ExportReport, output: str) -> Iterator[str]:

@@ -6,10 +6,12 @@ not even there when NO_COLOR is set.
 
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +24,7 @@ UNKNOWN: Final = "-"
 GAP: Final = "  "
 MAX_CELL: Final = 200  # characters; one subject of a megabyte must not pad every row to a megabyte
 LEAST_WIDTH: Final = 8  # columns; what is narrower tells nothing
+_ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ def on_terminal() -> bool:
 def emit_json(document: object) -> None:
     """One object on one line, in UTF-8 whatever the locale says."""
     text = json.dumps(document, ensure_ascii=False, separators=(", ", ": "))
+    # What acts on a terminal or ends a line for some readers is written as \uXXXX: the same JSON, and harmless.
+    text = _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     # A lone surrogate cannot be written as UTF-8; as \\udcXX it is still JSON.
     click.echo(text.encode("utf-8", "backslashreplace"))
 
@@ -141,4 +146,8 @@ def size(octets: float) -> str:
 
 def moment(when: datetime | None) -> str:
     """A time for people: local, to the minute, with its offset left to --json."""
-    return UNKNOWN if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M")
+    if when is None:
+        return UNKNOWN
+    with suppress(OverflowError, ValueError):  # in the year 1 or 9999 there may be no local time: shown in UTC then
+        when = when.astimezone()
+    return when.strftime("%Y-%m-%d %H:%M")

@@ -18,6 +18,7 @@ from archivmail.model.errors import SpecInvalid
 from archivmail.model.wireform import time_to_wire
 
 DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 1_000_000_000
 PAGE: Final = 1000  # hits of one question to the catalog
 SHORT_ID: Final = 12  # hex digits shown; two of ten million messages share as many with a chance of one in six
 TOKEN: Final = re.compile("([0-9a-f]{1,15})-([0-9a-f]{1,15})")
@@ -36,7 +37,7 @@ COLUMNS: Final = (
 @account_options
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MAX_LIMIT),
     default=DEFAULT_LIMIT,
     show_default=True,
     metavar="N",

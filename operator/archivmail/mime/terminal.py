@@ -6,10 +6,11 @@ overrides that let a name read otherwise than it is written (Unicode TR9 §2). T
 
 import re
 
-# CSI, then OSC/DCS/SOS/PM/APC with their text, then any two-character escape. Bounds keep a torn sequence linear.
+# CSI, then OSC/DCS/SOS/PM/APC with their text, then any two-character escape. None reaches over the
+# beginning of another and all are bounded, so torn ones take linear time.
 _ESCAPE = re.compile(
     "(?:\x1b\\[|\x9b)[0-?]{0,64}[ -/]{0,16}[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\\\|\x9c)"
+    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]{0,4096}(?:\x07|\x1b\\\\|\x9c)"
     "|\x1b[ -/]{0,4}[0-~]"
 )
 _BREAK = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")

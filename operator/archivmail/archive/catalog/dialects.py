@@ -36,6 +36,8 @@ def parse_url(text: str) -> URL:
     """Raises SpecInvalid. The text may hold a password and is not repeated."""
     try:
         url = make_url(text)
+        if url.drivername == "postgres":  # as libpq has it too
+            url = url.set(drivername="postgresql")
         kind = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise SpecInvalid("The catalog URL cannot be read; it looks like sqlite:////data/catalog.db.") from error

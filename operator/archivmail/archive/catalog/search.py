@@ -17,6 +17,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, an
 from archivmail.archive.catalog import fulltext
 from archivmail.archive.catalog.querytext import Query
 from archivmail.archive.catalog.schema import accounts, contents, epochs, folders, placements
+from archivmail.archive.catalog.values import second
 from archivmail.archive.catalog.wording import phrase_of
 
 MAX_LIMIT = 10_000
@@ -260,7 +261,6 @@ def _shown(ids: Sequence[int], chosen: Sequence[Sequence[int]]) -> Select[tuple[
 
 
 def _hit(row: Row[tuple[object, ...]]) -> Hit:
-    moment = row.sent_s or row.received_s
     return Hit(
         id=row.sha256.hex(),
         namespace=row.namespace,
@@ -268,7 +268,7 @@ def _hit(row: Row[tuple[object, ...]]) -> Hit:
         folder=row.display,
         uid_validity=row.uid_validity,
         uid=row.uid,
-        date=datetime.fromtimestamp(moment, UTC) if moment else None,
+        date=second(row.sent_s or row.received_s),
         sender=row.sender,
         to=row.recipients,
         subject=row.subject,
