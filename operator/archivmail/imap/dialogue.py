@@ -55,6 +55,8 @@ class Dialogue:
         self._wanted: Wanted = nothing_wanted
         self._early: WireBody | None = None
         """Octets that were read before the response they stand in."""
+        self.is_silent = False
+        """Nothing was said since a command was answered."""
 
     def run(
         self,
@@ -84,6 +86,7 @@ class Dialogue:
         self._max_line = max_line or self._limits.line_bytes
         answers: dict[bytes, Status | None] = {}
         waiting: set[bytes] = set()
+        self.is_silent = False
         rest = iter(commands)
         budget = self._limits.answers
         while True:
@@ -105,7 +108,11 @@ class Dialogue:
     @property
     def next_tag(self) -> bytes:
         """The tag that the next command gets; ESEARCH repeats it."""
-        return b"v%d" % (self._count + 1)
+        return self.tag_ahead(1)
+
+    def tag_ahead(self, count: int) -> bytes:
+        """The tag of the command after so many."""
+        return b"v%d" % (self._count + count)
 
     # --- for those who keep count of their commands themselves -------------------------------------------------------
 
@@ -113,6 +120,7 @@ class Dialogue:
         """From now on octets are read if `wanted` says so."""
         self._wanted = wanted
         self._max_line = self._limits.line_bytes
+        self.is_silent = False
 
     def ask(self, command: bytes | tuple[bytes, ...]) -> bytes:
         """Send a command; its tag."""
@@ -130,6 +138,7 @@ class Dialogue:
     ) -> tuple[bytes, Status] | None:
         """Read one response. Tag and status when it ends one of the commands that wait; None for any other."""
         line = self._line()
+        self.is_silent = False
         if line.startswith(b"*"):
             known = usually(line) if usually is not None else None
             if known is None or take is None or not self._take_at_once(known, take):
@@ -140,6 +149,7 @@ class Dialogue:
             raise violation("sent something that belongs to no command")
         said = status(found[2].upper(), found[3])
         self._listen(said)
+        self.is_silent = True
         return found[1], said
 
     def _send(self, tag: bytes, command: bytes | tuple[bytes, ...]) -> None:

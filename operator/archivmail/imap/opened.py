@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from archivmail.decide.limited import announced_limit
 from archivmail.imap import names, replies
-from archivmail.imap.dialogue import FETCH_WORDS, Dialogue
+from archivmail.imap.dialogue import FETCH_WORDS, Dialogue, Hear
 from archivmail.imap.faults import Faults, violation
 from archivmail.imap.limits import Limits
 from archivmail.imap.listing import is_limited
@@ -16,6 +16,7 @@ from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
 
 _EXTENDED_SEARCH = frozenset({"ESEARCH", "IMAP4REV2"})
+_SEARCH_ALL, _EXTENDED_SEARCH_ALL = b"UID SEARCH ", b"UID SEARCH RETURN (ALL) "
 _LIMITED_CODES = frozenset({"MESSAGELIMIT", "UIDREQUIRED"})
 _TOO_MANY = "listed far more messages than the folder holds"
 _MORE_THAN_COUNTED = 1_000_000  # a folder grows while it is read; by that much in a moment it does not
@@ -32,8 +33,17 @@ class Opened:
         capabilities: frozenset[str],
         *,
         avoid: Callable[..., None],
+        is_one_by_one: Callable[[], bool],
+        minds: Callable[[], None],
     ) -> None:
+        """`minds` is called when the server shows that it cannot take more than one command at once."""
         self._avoid = avoid
+        self._is_one_by_one = is_one_by_one
+        self._minds = minds
+        self._is_early_refused = False
+        """A search that was sent before the folder was open came to nothing: no other one in this session."""
+        self._early: UidSet | None = None
+        """What it found, for the next question."""
         self.name: FolderName | None = None
         self._dialogue = dialogue
         self._faults = faults
@@ -89,15 +99,22 @@ class Opened:
 
     # --- EXAMINE -----------------------------------------------------------------------------------------------------
 
-    def examine(self, folder: Folder) -> Snapshot:
-        """Open read-only. Raises FolderRefused."""
+    def examine(self, folder: Folder, expected: int | None = None) -> Snapshot:
+        """Open read-only. Raises FolderRefused.
+
+        Where STATUS told how many messages to expect, the folder is searched in the same round trip: a server must do
+        one after the other (RFC 9051 §5.5), and what it finds counts only if the folder was opened.
+        """
         command = names.command(b"EXAMINE", folder.name)
         if command is None:
             raise FolderRefused("the name of the folder holds a NUL, which no IMAP command can carry; rename it")
-        self.name = None
+        self.name = self._early = None
         self._forget()
         self._faults.concerns(folder.name)
-        answer = self._dialogue.run(command)
+        if expected is not None and self._may_search_early(expected) and isinstance(command, bytes):
+            answer = self._examine_and_search(command, expected)
+        else:
+            answer = self._dialogue.run(command)
         if not answer.is_ok:
             raise self._faults.folder_refused(answer, "open the folder")
         self.name = folder.name
@@ -108,6 +125,32 @@ class Opened:
             limited=self._is_limited or is_limited(self._messages, self._capabilities),
         )
 
+    def _may_search_early(self, expected: int) -> bool:
+        return expected <= self._search_step and not self._is_early_refused and not self._is_one_by_one()
+
+    def _examine_and_search(self, examine: bytes, expected: int) -> Status:
+        found: list[tuple[int, int]] = []
+        hear = self._hearing(self._dialogue.tag_ahead(2), found)
+        way = _EXTENDED_SEARCH_ALL if self._capabilities & _EXTENDED_SEARCH else _SEARCH_ALL
+        try:
+            answer, searched = self._dialogue.run_all(
+                [examine, way + b"ALL"], hear, max_line=self._longest_line(expected), depth=2
+            )
+        except ConnectionLost:
+            if self._dialogue.is_silent:
+                self._minds()  # the search was sent before EXAMINE was answered and may never have been read
+            raise
+        if answer.is_ok and searched.is_ok:
+            self._early = UidSet(found)
+            return answer
+        # Refused because of EXAMINE, for coming early or for itself: asked alone it tells. Once in a session: a server
+        # that has many folders to refuse would count so many mistakes of ours.
+        self._is_early_refused = True
+        error = self._faults.whole_session(searched) if answer.is_ok else None
+        if error is not None:
+            raise error
+        return answer
+
     # --- UIDs --------------------------------------------------------------------------------------------------------
 
     def uids(self) -> UidSet:
@@ -116,7 +159,9 @@ class Opened:
         A search may be refused, cut short or unanswered (traps 19 to 23); its result is held against the number of
         messages, and where it falls short UID FETCH lists them too.
         """
-        found = self._searched()
+        found, self._early = self._early, None
+        if found is None or len(found) < self._messages:
+            found = self._searched()
         if found is None or len(found) < self._messages:
             found = self._fetched(found)
         if len(found) > self._most:
@@ -131,11 +176,11 @@ class Opened:
         """None when the server refuses to search."""
         windows = self._windows()
         if self._capabilities & _EXTENDED_SEARCH:
-            found = self._search_all(b"UID SEARCH RETURN (ALL) ", windows)
+            found = self._search_all(_EXTENDED_SEARCH_ALL, windows)
             if found is not None:
                 return found
             self._capabilities -= _EXTENDED_SEARCH  # not again in this session
-        return self._search_all(b"UID SEARCH ", windows)
+        return self._search_all(_SEARCH_ALL, windows)
 
     def _search_all(self, way: bytes, windows: list[bytes]) -> UidSet | None:
         ranges: list[tuple[int, int]] = []
@@ -148,7 +193,7 @@ class Opened:
 
     def _windows(self) -> list[bytes]:
         """Search keys that together match every message, each some 50,000 of them."""
-        step = min(self._limits.search_window, announced_limit(self._capabilities) or MAX_UID)
+        step = self._search_step
         if self._messages <= step:
             return [b"ALL"]
         # Sequence numbers serve only to find where to cut: any cuts are right, as the ranges leave nothing out.
@@ -167,9 +212,26 @@ class Opened:
         ranges = [b"UID %d:%d" % (low + 1, high) for low, high in itertools.pairwise(bounds)]
         return [*ranges, b"UID %d:*" % (bounds[-1] + 1)]
 
+    @property
+    def _search_step(self) -> int:
+        """Messages that one search may look at."""
+        return min(self._limits.search_window, announced_limit(self._capabilities) or MAX_UID)
+
     def _search(self, command: bytes) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
-        tag = self._dialogue.next_tag
+        hear = self._hearing(self._dialogue.next_tag, found)
+        answer = self._dialogue.run(command, hear, max_line=self._longest_line(self._messages))
+        if answer.is_ok:
+            return found
+        error = self._faults.whole_session(answer)
+        if error is not None:
+            raise error
+        if answer.word == "BAD" and b" RETURN " in command:
+            self._avoid(*_EXTENDED_SEARCH)
+        return None
+
+    def _hearing(self, tag: bytes, found: list[tuple[int, int]]) -> Hear:
+        """Puts what a search finds into `found`."""
 
         def hear(response: Status | Data) -> None:
             if isinstance(response, Status):
@@ -181,17 +243,11 @@ class Opened:
             if len(found) > self._most:
                 raise violation(_TOO_MANY)
 
-        # Ten digits and a blank for each message, twice: what is longer is no list of this folder.
-        max_line = min(self._limits.search_line_bytes, self._limits.line_bytes + 22 * self._messages)
-        answer = self._dialogue.run(command, hear, max_line=max_line)
-        if answer.is_ok:
-            return found
-        error = self._faults.whole_session(answer)
-        if error is not None:
-            raise error
-        if answer.word == "BAD" and b" RETURN " in command:
-            self._avoid(*_EXTENDED_SEARCH)
-        return None
+        return hear
+
+    def _longest_line(self, messages: int) -> int:
+        """Ten digits and a blank for each message, twice: what is longer is no list of this folder."""
+        return min(self._limits.search_line_bytes, self._limits.line_bytes + 22 * messages)
 
     def _fetched(self, searched: UidSet | None) -> UidSet:
         uids: set[int] = set()

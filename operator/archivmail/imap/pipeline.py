@@ -61,13 +61,10 @@ class Pipeline:
         self._waiting: dict[bytes, _Asked] = {}
         self._again: deque[_Asked] = deque()
         self._empties: list[_Asked] = []
-        self._is_silent = False
-        """Nothing was said since the last command was answered."""
 
     def fetch(self, batches: Iterator[UidSet], deliver: Deliver, answered: Answered) -> None:
         """See `MailServer.fetch_batches`."""
         self._dialogue.expect(self._wants)
-        self._is_silent = False
         ahead = Ahead(deliver)
         commands = self._commands(batches, ahead.take)
         budget = self._limits.answers
@@ -80,7 +77,6 @@ class Pipeline:
                     break
                 answer = self._dialogue.response(self._waiting, self._hear, self._usually, self._take)
                 budget -= 1
-                self._is_silent = answer is not None
                 if answer is not None:
                     budget = self._limits.answers
                     self._end(self._waiting.pop(answer[0]), answer[1], answered, ahead)
@@ -89,7 +85,7 @@ class Pipeline:
             self._deliver_empties(deliver, answered)
         except ArchivmailError as error:
             is_early = any(asked.early for asked in self._waiting.values())
-            if isinstance(error, ConnectionLost) and self._is_silent and is_early:
+            if isinstance(error, ConnectionLost) and self._dialogue.is_silent and is_early:
                 self._minds()  # it was sent before the last answer and may never have been read
             ahead.settle()  # what came whole is kept, and shows where it broke
             raise

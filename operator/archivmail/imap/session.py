@@ -119,7 +119,14 @@ class Session:
         self.capabilities = manners.useful(self._origin, offered)
         parts = (self._dialogue, faults, limits, self.capabilities)
         self._listing = Listing(*parts, avoid=self._avoid)
-        self._opened = Opened(*parts, avoid=self._avoid)
+        self._opened = Opened(
+            *parts,
+            avoid=self._avoid,
+            is_one_by_one=lambda: self.is_one_by_one,
+            minds=lambda: manners.minds(self._origin),
+        )
+        self._expected: dict[FolderName, int] = {}
+        """Messages of folders, as STATUS told."""
         self._fetching = Fetching(*parts)
         self._compression = Compression(self._dialogue, self._stream, faults, limits, self.capabilities)
         self._fallback = Fallback(self._dialogue, faults, limits, id_item(self.capabilities))
@@ -179,12 +186,14 @@ class Session:
 
     def status(self, folders: Iterable[Folder]) -> dict[FolderName, Snapshot]:
         with self._guard():
-            return self._listing.status(folders, self._folder.name)
+            told = self._listing.status(folders, self._folder.name)
+            self._expected = {name: snapshot.messages for name, snapshot in told.items()}
+            return told
 
     def examine(self, folder: Folder) -> Snapshot:
         with self._guard():
             self._compression.start_if_worth()
-            return self._folder.examine(folder)
+            return self._folder.examine(folder, self._expected.get(folder.name))
 
     def uids(self) -> UidSet:
         with self._guard():
