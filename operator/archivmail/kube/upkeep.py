@@ -6,10 +6,10 @@ of its account: packs that are half written then are thrown away, and everything
 
 import asyncio
 import contextlib
+import heapq
 import logging
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 from archivmail.kube.threads import in_thread
@@ -34,9 +34,11 @@ class Upkeep:
 
     def __init__(self, keep_up: KeepUp, purge: Callable[[], int]) -> None:
         self._keep_up, self._purge = keep_up, purge
-        self._due: OrderedDict[AccountRef, float] = OrderedDict()
-        """When each account may be looked at next, in the order of asking. Grows with the accounts."""
+        self._due: dict[AccountRef, float] = {}
+        """When each account that is not forgotten may be looked at next."""
         self._waiting: set[AccountRef] = set()
+        self._queue: list[tuple[float, AccountRef]] = []
+        """Heap of those that wait, by that time. Who was forgotten is passed over."""
         self._woken = asyncio.Event()
         self._mutex = threading.Lock()
         self._current: AccountRef | None = None
@@ -47,7 +49,7 @@ class Upkeep:
 
     def wake(self, ref: AccountRef) -> None:
         """The account may need upkeep."""
-        self._waiting.add(ref)
+        self._wait(ref)
         self._woken.set()
 
     def forget(self, ref: AccountRef) -> None:
@@ -76,22 +78,37 @@ class Upkeep:
             if ref is None:
                 await _either(self._woken, pause_s)
                 continue
-            self._waiting.discard(ref)
-            pause_s = EVERY_S if await self._one(ref) else RETRY_S
-            self._due[ref] = loop.time() + pause_s
-            if pause_s == RETRY_S:
-                self._waiting.add(ref)
+            self._due[ref] = loop.time()
+            is_done = await self._one(ref)
+            if ref in self._due:  # else it was forgotten meanwhile
+                self._due[ref] = loop.time() + (EVERY_S if is_done else RETRY_S)
+                if not is_done:
+                    self._wait(ref)
             if loop.time() >= self._purge_at:
                 await self._purged()
                 self._purge_at = loop.time() + PURGE_EVERY_S
 
+    def _wait(self, ref: AccountRef) -> None:
+        if ref not in self._waiting:
+            self._waiting.add(ref)
+            heapq.heappush(self._queue, (self._due.get(ref, 0.0), ref))
+
     def _next(self, now: float) -> tuple[AccountRef | None, float | None]:
-        """An account that is due, or how long until one is."""
-        times = {ref: self._due.get(ref, 0.0) for ref in self._waiting}
-        if not times:
-            return None, None
-        ref = min(times, key=lambda each: (times[each], each))
-        return (ref, None) if times[ref] <= now else (None, times[ref] - now)
+        """An account that is due, taken from those that wait, or how long until one is."""
+        while self._queue:
+            at, ref = self._queue[0]
+            due = self._due.get(ref, 0.0)
+            if ref not in self._waiting:
+                heapq.heappop(self._queue)
+            elif due > at:  # woken while it was worked on
+                heapq.heapreplace(self._queue, (due, ref))
+            elif at > now:
+                return None, at - now
+            else:
+                heapq.heappop(self._queue)
+                self._waiting.remove(ref)
+                return ref, None
+        return None, None
 
     async def _one(self, ref: AccountRef) -> bool:
         """Whether it is done for now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,54 @@ def test_a_deleted_account_is_not_kept_up_any_more() -> None:
         await archive.until(lambda: archive.kept == [BOB])
         await ended(worker, task)
         assert archive.kept == [BOB]
+
+    story(told())
+
+
+def test_a_deleted_account_leaves_nothing_behind() -> None:
+    """Also when it is deleted while it is kept up: namespaces come and go for as long as the process lives."""
+
+    async def told() -> None:
+        archive = Archive(holds=True)
+        worker = Upkeep(archive.keep_up, archive.purge)
+        task = asyncio.create_task(worker.run())
+        worker.wake(ALICE)
+        await in_thread(lambda: archive.begun.wait(10), name="wait")
+        worker.forget(ALICE)
+        archive.begun.clear()
+        await in_thread(lambda: worker.give_way(ALICE), name="run of a new alice")
+        worker.wake(BOB)
+        await in_thread(lambda: archive.begun.wait(10), name="wait")
+        assert {BOB} == set(worker._due)
+        await ended(worker, task)
+
+    story(told())
+
+
+def test_a_run_of_one_account_looks_at_no_other() -> None:
+    """Ten thousand accounts were kept up within the hour and wait for the next one: each run wakes the upkeep."""
+
+    class Counted(dict[AccountRef, float]):
+        asked = 0
+
+        def get(self, ref: AccountRef, other: Any = None) -> Any:
+            self.asked += 1
+            return super().get(ref, other)
+
+    async def told() -> None:
+        archive = Archive()
+        worker = Upkeep(archive.keep_up, archive.purge)
+        now = asyncio.get_running_loop().time()
+        waiting = [AccountRef("team", f"account-{number}") for number in range(1000)]
+        worker._due = due = Counted(dict.fromkeys(waiting, now + 3000))
+        for ref in waiting:
+            worker.wake(ref)
+        due.asked = 0
+        task = asyncio.create_task(worker.run())
+        worker.wake(ALICE)
+        await archive.until(lambda: archive.kept == [ALICE])
+        await ended(worker, task)
+        assert due.asked < 10
 
     story(told())
 
