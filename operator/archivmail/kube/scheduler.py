@@ -14,7 +14,7 @@ from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, marks, named, seen
 from archivmail.kube.secretwatch import SecretSeen
-from archivmail.model.account import AccountRef, ObjectUid
+from archivmail.model.account import AccountRef, AccountSpec, ObjectUid
 from archivmail.model.errors import ArchivmailError
 from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
@@ -50,6 +50,9 @@ class Scheduler:
         self._events = events
         self._accounts: dict[ObjectUid, LiveAccount] = {}
         self._uids: dict[AccountRef, ObjectUid] = {}
+        self._users: dict[tuple[str, str], set[ObjectUid]] = {}
+        """Who names which Secret: a Secret is looked up, thousands of accounts are not gone through."""
+        self._uses: dict[ObjectUid, set[tuple[str, str]]] = {}
         self._unattended: set[ObjectUid] = set()
         """Known, and not yet handed over by kopf."""
         self._all_attended = all_attended
@@ -67,7 +70,9 @@ class Scheduler:
         now, status = seen(document)
         if account is None:
             self._welcome(now, status).marks = told
+            self._note_secrets(now.uid, now.ref, now.spec)
             return
+        self._note_secrets(now.uid, now.ref, now.spec)
         account.marks = told
         before = account.seen
         account.look_at(now)
@@ -79,15 +84,15 @@ class Scheduler:
 
     def secret_seen(self, each: SecretSeen) -> None:
         """A Secret was listed or changed: accounts that use another version of it look at it now."""
-        for account in self._accounts.values():
+        for uid in self._users.get((each.namespace, each.name), ()):
+            account = self._accounts[uid]
             spec = account.seen.spec
-            if spec is None or account.ref.namespace != each.namespace:
+            if spec is None:
                 continue
             known = account.known_secret_version.split("+")
-            names = [spec.secret_name, *([spec.ca_secret_name] if spec.ca_secret_name else [])]
             if any(
                 name == each.name and version != each.version
-                for name, version in zip_longest(names, known, fillvalue="")
+                for name, version in zip_longest(_secrets_of(spec), known, fillvalue="")
             ):
                 account.must_look_at_secret = True
                 account.changed.set()
@@ -100,6 +105,7 @@ class Scheduler:
         account.leave(gone=True)
         if self._uids.get(account.ref) == uid:
             del self._uids[account.ref]
+        self._note_secrets(uid, account.ref, None)
         self._attended(uid)
 
     async def release(self, uid: ObjectUid, timeout_s: float) -> None:
@@ -198,11 +204,28 @@ class Scheduler:
         self._unattended.add(now.uid)
         return account
 
+    def _note_secrets(self, uid: ObjectUid, ref: AccountRef, spec: AccountSpec | None) -> None:
+        now = {(ref.namespace, name) for name in (_secrets_of(spec) if spec is not None else ())}
+        before = self._uses.pop(uid, set())
+        for key in before - now:
+            self._users[key].remove(uid)
+            if not self._users[key]:
+                del self._users[key]
+        for key in now - before:
+            self._users.setdefault(key, set()).add(uid)
+        if now:
+            self._uses[uid] = now
+
     def _attended(self, uid: ObjectUid) -> None:
         if uid in self._unattended:
             self._unattended.remove(uid)
             if not self._unattended:
                 self._all_attended()
+
+
+def _secrets_of(spec: AccountSpec) -> list[str]:
+    """In the order of the parts of a Secret's version."""
+    return [spec.secret_name, *([spec.ca_secret_name] if spec.ca_secret_name else [])]
 
 
 async def _pass_on(stopped: Stopped, account: LiveAccount) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from archivmail.kube.driver import LOOKS_PER_S
 from archivmail.kube.secretwatch import SecretSeen
-from archivmail.model.account import AccountRef
+from archivmail.model.account import AccountRef, AccountSpec
 from tests.kube.runtime.operating import condition
 from tests.kube.runtime.world import ALICE, REFUSED, Fate, World, in_world
 
@@ -158,5 +160,31 @@ def test_a_watched_secret_runs_the_accounts_that_use_it_at_once() -> None:
         await world.passes(100)
 
         assert [0, 200, 201] == world.starts()
+
+    in_world(story)
+
+
+def test_a_secret_concerns_nobody_but_those_who_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of ten thousand Secrets, looked up among ten thousand accounts, would hold up the event loop for a
+    minute if each went through all of them; and nothing is kept of accounts and names that are gone."""
+    fleet = [AccountRef("team-a", f"account-{number}") for number in range(200)]
+    asked = []
+
+    def secrets_of(spec: AccountSpec) -> list[str]:
+        asked.append(spec.secret_name)
+        return [spec.secret_name]
+
+    async def story(world: World) -> None:
+        for ref in fleet:
+            world.api.create_account(ref, interval="168h", suspend=True, auth={"secretRef": {"name": ref.name}})
+        world.api.change_spec(fleet[0], auth={"secretRef": {"name": "renamed"}})
+        monkeypatch.setattr("archivmail.kube.scheduler._secrets_of", secrets_of)
+        for name in ("account-7", "renamed", "account-0", "other"):
+            world.scheduler.secret_seen(SecretSeen("team-a", name, "new"))
+        assert ["account-7", "renamed"] == asked
+        for ref in fleet:
+            world.api.remove(ref)
+
+        assert {} == world.scheduler._users == world.scheduler._uses
 
     in_world(story)
