@@ -151,7 +151,7 @@ class Attempts:
         run = turn.run = self._start_run(job, watcher, stop.is_set, should_give_way)
         telling = asyncio.ensure_future(self._tell_progress(account, begun, watcher))
         try:
-            await _end_of(run, account)
+            await account.stay_with(run, ABANDON_AFTER_S)
         finally:
             stop.set()
             account.run_ended()
@@ -233,19 +233,6 @@ class Attempts:
         for notice in notices(previous, after, None):
             self._events.tell(account.ref, account.seen.uid, notice)
         await self._keeper.keep(account, after, document)
-
-
-async def _end_of(run: "asyncio.Future[AccountOutcome]", account: LiveAccount) -> None:
-    """Return when the run has ended, or some time after the account left."""
-    loop = asyncio.get_running_loop()
-    abandon_at: float | None = None
-    while not run.done():
-        account.changed.clear()
-        if (account.is_leaving or account.is_paused) and abandon_at is None:
-            abandon_at = loop.time() + ABANDON_AFTER_S
-        if abandon_at is not None and loop.time() >= abandon_at:
-            return
-        await account.wait(None if abandon_at is None else abandon_at - loop.time(), run)
 
 
 async def _cancelled(task: "asyncio.Future[None]") -> None:

@@ -207,6 +207,18 @@ class LiveAccount:
         finally:
             change.cancel()
 
+    async def stay_with(self, work: "asyncio.Future[Any]", patience_s: float) -> None:
+        """Return when `work` has ended, or that long after the account was given up or paused."""
+        loop = asyncio.get_running_loop()
+        give_up_at: float | None = None
+        while not work.done():
+            self.changed.clear()
+            if (self.is_leaving or self.is_paused) and give_up_at is None:
+                give_up_at = loop.time() + patience_s
+            if give_up_at is not None and loop.time() >= give_up_at:
+                return
+            await self.wait(None if give_up_at is None else give_up_at - loop.time(), work)
+
 
 def seconds(span: timedelta) -> float:
     """Not below zero."""

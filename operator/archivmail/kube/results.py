@@ -20,6 +20,9 @@ from archivmail.model.wireform import to_wire
 
 SAVE_RETRY_S = 5.0
 CATALOG_TIMEOUT_S = 60.0  # a database that is locked for longer is no place to wait for
+CATALOG_PATIENCE_S = 5.0  # of an account that leaves
+CATALOG_AT_ONCE = 32
+"""Each is a thread. One commit that suspends ten thousand accounts has ten thousand results at once."""
 
 KeepPolicy = Callable[[AccountRef, Policy], Awaitable[None]]
 SaveStatus = Callable[[AccountRef, dict[str, object]], Awaitable[None]]
@@ -35,6 +38,7 @@ class ResultKeeper:
         self._keep_policy = keep_policy
         self._writer = writer
         self._save_status = save_status
+        self._catalog = asyncio.Semaphore(CATALOG_AT_ONCE)
 
     async def show(self, account: LiveAccount, status: AccountStatus, known: Document | None) -> Document | None:
         """Write a passing status (a run goes on): when that fails, the next one is soon enough.
@@ -60,19 +64,31 @@ class ResultKeeper:
         """Write a result, at once or when it is due; it stays in memory until then, or until a newer one comes."""
         account.know(status)
         account.unsaved = status
-        try:
-            async with asyncio.timeout(CATALOG_TIMEOUT_S):
-                await self._save_status(account.ref, to_wire(status))
-                if self._keep_policy is not None and account.seen.spec is not None:
-                    await self._keep_policy(account.ref, account.seen.spec.policy)
-        except (ArchivmailError, TimeoutError) as error:
-            _log.warning("status not kept in the catalog", extra=_facts(account, error))
+        await self._note(account, status)
         due_at = account.written_at + WRITE_EVERY_S
         can_wait = not is_awaited(account.shown, status) and not account.is_unwanted
         if can_wait and due_at > asyncio.get_running_loop().time():
             account.save_at = due_at
         else:
             await self.save(account, known)
+
+    async def _note(self, account: LiveAccount, status: AccountStatus) -> None:
+        """Tell the catalog. An account that leaves waits for it only a little: its deletion would hang."""
+        work = asyncio.ensure_future(self._tell_catalog(account, status))
+        try:
+            await account.stay_with(work, CATALOG_PATIENCE_S)
+            async with asyncio.timeout(0):  # it has ended, or is given up
+                await work
+        except (ArchivmailError, TimeoutError) as error:
+            _log.warning("status not kept in the catalog", extra=_facts(account, error))
+        finally:
+            work.cancel()
+
+    async def _tell_catalog(self, account: LiveAccount, status: AccountStatus) -> None:
+        async with self._catalog, asyncio.timeout(CATALOG_TIMEOUT_S):
+            await self._save_status(account.ref, to_wire(status))
+            if self._keep_policy is not None and account.seen.spec is not None:
+                await self._keep_policy(account.ref, account.seen.spec.policy)
 
     async def save(self, account: LiveAccount, known: Document | None = None) -> None:
         """Try to write what is unsaved; sets the time of the next attempt when that fails."""

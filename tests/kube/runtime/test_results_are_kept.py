@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from archivmail.kube.api import Document
+from archivmail.kube.results import CATALOG_AT_ONCE
+from archivmail.model.account import AccountRef
 from archivmail.model.message import ContentId, Stored
 from archivmail.model.outcome import Progress
 from archivmail.sync.ports import Watcher
@@ -241,5 +243,39 @@ def test_a_suspended_account_is_seen_and_shows_nothing_planned() -> None:
         assert [(each["type"], each["status"], each["reason"]) for each in before] == [
             (each["type"], each["status"], each["reason"]) for each in status["conditions"]
         ]
+
+    in_world(story)
+
+
+def test_a_deletion_does_not_wait_for_a_catalog_that_hangs() -> None:
+    """S3: `kubectl delete` returns within ten seconds, whatever PostgreSQL does."""
+
+    async def story(world: World) -> None:
+        world.catalog_takes_s = 1000
+        document = world.api.create_account(ALICE)
+        await world.passes(30)
+        assert [] == [each for each in world.runs if each.ended is None]
+        world.api.begin_deletion(ALICE)
+        await world.scheduler.release(document["metadata"]["uid"], 8)
+        await world.kopf_stops(document)
+
+        assert world.now < 30 + 8
+        assert 0 == world.at_the_catalog[-1]
+
+    in_world(story)
+
+
+def test_a_commit_that_suspends_a_fleet_is_no_crowd_of_threads() -> None:
+    """Each write to the catalog is a thread; and nobody's is left out because others were before it."""
+
+    async def story(world: World) -> None:
+        world.catalog_takes_s = 30
+        fleet = [AccountRef("team-a", f"account-{number}") for number in range(200)]
+        for ref in fleet:
+            world.api.create_account(ref, suspend=True)
+        await world.passes(600)
+
+        assert CATALOG_AT_ONCE == max(world.at_the_catalog)
+        assert set(fleet) == set(world.saved)
 
     in_world(story)

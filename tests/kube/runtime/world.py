@@ -108,10 +108,18 @@ class World:
             spread=spread,
         )
         driver = Driver(api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, clock=self.clock)
+        self.catalog_takes_s = 0.0
+        self.at_the_catalog: list[int] = [0]
+        """How many statuses were being kept at once."""
+        self.deleted: list[AccountRef] = []
+        """Whose deletion the catalog has heard of."""
         self.all_attended: list[float] = []
         """When every account that was known had a driver."""
         self.scheduler = Scheduler(
-            driver=driver, events=self.events, all_attended=lambda: self.all_attended.append(self.now)
+            driver=driver,
+            events=self.events,
+            account_deleted=self._account_deleted,
+            all_attended=lambda: self.all_attended.append(self.now),
         )
         self._stopped: dict[str, Stopped] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -208,7 +216,15 @@ class World:
         return self.may_write()
 
     async def _save(self, ref: AccountRef, document: dict[str, object]) -> None:
+        self.at_the_catalog.append(self.at_the_catalog[-1] + 1)
+        try:
+            await asyncio.sleep(self.catalog_takes_s)
+        finally:
+            self.at_the_catalog.append(self.at_the_catalog[-1] - 1)
         self.saved[ref] = document
+
+    async def _account_deleted(self, ref: AccountRef) -> None:
+        self.deleted.append(ref)
 
 
 def outcome(
