@@ -67,7 +67,7 @@ class Driver:
         if account.unsaved is not None and asyncio.get_running_loop().time() >= account.save_at:
             await self._keeper.save(account)
         if account.must_look:
-            await self._look(account)
+            await self.look(account)
         if account.must_look_at_secret and account.seen.spec is not None:
             account.must_look_at_secret = False
             await self._look_at_secret(account)
@@ -105,7 +105,8 @@ class Driver:
             return RunNow(Trigger.SECRET)
         return step
 
-    async def _look(self, account: LiveAccount) -> None:
+    async def look(self, account: LiveAccount) -> None:
+        """What the API server says now; the account leaves when it is gone. Raises ApiUnavailable and ApiForbidden."""
         found = await look(self._api, account)
         account.must_look = False
         if found is not None and account.unsaved is None:

@@ -61,8 +61,8 @@ def registry(scheduler: Scheduler, shard: Shard) -> kopf.OperatorRegistry:
         if event["type"] == "DELETED":
             # Also without a deletionTimestamp, when the object went before its finalizer came: kopf does not stop the
             # timer then (T3, T13).
-            scheduler.forget(uid)
             admissions.leave(uid)
+            await scheduler.gone(uid)
             return
         scheduler.observe(document)
         _lighten(cast("dict[str, Any]", document))

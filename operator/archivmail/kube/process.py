@@ -89,7 +89,8 @@ class _Operator:
         await held.begin(scheduler)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
-        work = [self._beat(), events.run(), index.run(), upkeep.run(), self._hold(held, scheduler)]
+        work = [self._beat(), events.run(), index.run(), upkeep.run(), scheduler.look_for_ghosts()]
+        work.append(self._hold(held, scheduler))
         if context.settings.watch_secrets:
             work.append(SecretWatch(api.watch_secrets, context.settings.watch_namespaces, scheduler.secret_seen).run())
         async with background(*work):

@@ -6,10 +6,11 @@ One driver for each account (`driver`) decides when it runs. S2: never two drive
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import zip_longest
+from contextlib import suppress
+from itertools import islice, zip_longest
 from typing import Protocol
 
-from archivmail.kube.api import Document
+from archivmail.kube.api import ApiForbidden, ApiUnavailable, Document
 from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, marks, named, seen
@@ -20,6 +21,8 @@ from archivmail.model.notices import Notice, Severity
 from archivmail.model.reasons import Reason
 from archivmail.model.status import AccountStatus
 
+GHOSTS_S = 300.0
+MAX_GHOSTS = 100  # looks at a time: where kopf may not watch, it hands over nobody
 DELETED_S = 2.0  # for the catalog; `kubectl delete` returns in under 10 s
 
 _log = logging.getLogger(__name__)
@@ -97,8 +100,17 @@ class Scheduler:
                 account.must_look_at_secret = True
                 account.changed.set()
 
+    async def gone(self, uid: ObjectUid) -> None:
+        """The object is gone, with or without notice (DELETED without deletionTimestamp): forget it. Who did not hear
+        of its deletion before (`release`) hears of it now.
+        """
+        account = self._accounts.get(uid)
+        self.forget(uid)
+        if account is not None and not account.seen.is_deleted and account.ref not in self._uids:
+            await self._tell_deleted(account)
+
     def forget(self, uid: ObjectUid) -> None:
-        """The object is gone, with or without notice (DELETED without deletionTimestamp)."""
+        """The object is not there any more, or another one has its name."""
         account = self._accounts.pop(uid, None)
         if account is None:
             return
@@ -144,7 +156,22 @@ class Scheduler:
             finally:
                 passing_on.cancel()
                 if account.is_gone:
-                    self.forget(uid)
+                    await self.gone(uid)
+
+    async def look_for_ghosts(self) -> None:
+        """Until cancelled: look at accounts that kopf does not hand over. One that went after our first listing and
+        before kopf's has no driver that would find that out.
+        """
+        known: set[ObjectUid] = set()
+        while True:
+            await asyncio.sleep(GHOSTS_S)
+            ghosts = [self._accounts[uid] for uid in islice(known & self._unattended, MAX_GHOSTS)]
+            known = set(self._unattended)
+            with suppress(ApiUnavailable, ApiForbidden):
+                for account in ghosts:
+                    await self._driver.look(account)
+                    if account.is_gone:
+                        await self.gone(account.seen.uid)
 
     async def shut_down(self, timeout_s: float) -> None:
         """End all runs and wait for their drivers; for `timeout_s` at most."""

@@ -23,8 +23,8 @@ class Recorder:
     def observe(self, document: dict[str, Any]) -> None:
         self.heard.append(("observe", document["metadata"]["uid"]))
 
-    def forget(self, uid: ObjectUid) -> None:
-        self.heard.append(("forget", uid))
+    async def gone(self, uid: ObjectUid) -> None:
+        self.heard.append(("gone", uid))
 
     async def release(self, uid: ObjectUid, timeout_s: float) -> None:
         assert timeout_s < 10
@@ -91,7 +91,7 @@ def test_a_deletion_that_begins_waits_for_the_end_of_the_run() -> None:
 
 def test_an_object_that_is_gone_is_forgotten() -> None:
     """T3, T13: with or without a deletionTimestamp."""
-    assert [("forget", "u")] == hear(event("DELETED"))
+    assert [("gone", "u")] == hear(event("DELETED"))
 
 
 def test_an_object_of_another_shard_is_left_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from archivmail.model.account import AccountRef
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
@@ -182,6 +184,31 @@ def test_an_object_that_goes_without_notice_ends_its_run_and_its_driver() -> Non
     in_world(story)
 
 
+def test_the_catalog_hears_once_of_each_deletion_however_it_comes() -> None:
+    """With notice, without (T3, T13), or found out by a look: a time after which mail may go ends with its resource."""
+
+    async def story(world: World) -> None:
+        noticed, sudden, missed = (
+            world.api.create_account(AccountRef("team-a", name), interval="168h", auth={"secretRef": {"name": "alice"}})
+            for name in ("noticed", "sudden", "missed")
+        )
+        await world.passes(10)
+        world.api.begin_deletion(AccountRef("team-a", "noticed"))
+        await world.scheduler.release(noticed["metadata"]["uid"], 8)
+        world.api.watch(lambda *_: None, alone=True)
+        for name in ("noticed", "sudden", "missed"):
+            world.api.remove(AccountRef("team-a", name))
+        await world.scheduler.gone(noticed["metadata"]["uid"])
+        await world.scheduler.gone(sudden["metadata"]["uid"])
+        assert ["noticed", "sudden"] == [each.name for each in world.deleted]
+        await world.passes(5000)
+        await world.scheduler.gone(missed["metadata"]["uid"])
+
+        assert ["noticed", "sudden", "missed"] == [each.name for each in world.deleted]
+
+    in_world(story)
+
+
 def test_an_object_created_again_during_a_run_waits_for_its_end() -> None:
     """S2: a lock for each uid alone would let two runs go on."""
 
@@ -194,6 +221,28 @@ def test_an_object_created_again_during_a_run_waits_for_its_end() -> None:
         await world.passes(250)
 
         assert [0, 300] == world.starts()
+
+    in_world(story)
+
+
+def test_an_account_that_went_between_two_listings_leaves_no_series() -> None:
+    """Ours knew it, Kopf's did not show it any more: nobody would ever hand it over or take it away, and its alerts
+    would go on until the process ends. One that Kopf is only late with stays."""
+
+    async def story(world: World) -> None:
+        looking = asyncio.ensure_future(world.scheduler.look_for_ghosts())
+        world.api.watch(lambda *_: None, alone=True)
+        for ref in (ALICE, BOB):
+            world.scheduler.observe(world.api.create_account(ref))
+        world.api.remove(ALICE)
+        world.api.is_down = True
+        await world.passes(1000)
+        assert [ALICE, BOB] == [each.ref for each in world.scheduler.accounts]
+        world.api.is_down = False
+        await world.passes(1000)
+        looking.cancel()
+
+        assert [BOB] == [each.ref for each in world.scheduler.accounts]
 
     in_world(story)
 
