@@ -78,6 +78,8 @@ class FakeServer:
         self.most_messages = 200
         self.longest_set = 1000
         """A FETCH of more messages is answered with BAD."""
+        self.most_given: int | None = None
+        """A FETCH is answered with OK after so many messages, whatever it asked for."""
         self.login_error: Exception | None = None
         self.breaks_after: int | None = None
         """The session breaks after so many messages, once."""
@@ -162,7 +164,7 @@ class FakeSession:
         if len(uids) > self._server.longest_set:
             return Refused(None, "Too long", is_bad=True)
         is_refused = False
-        for uid in uids:
+        for uid in uids.first(self._server.most_given or len(uids)):
             if self._should_stop():
                 raise Aborted("the run was told to stop")
             if uid in folder.fatal:

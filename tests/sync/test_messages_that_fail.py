@@ -49,6 +49,21 @@ def test_a_message_that_is_not_given_whole_is_put_together_and_marked(world: Wor
     assert "put together from parts: 1, UID 3 among them" in (outcome.folders[0].note or "")
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_server_that_gives_fewer_than_asked_for_gives_the_rest_whole(world: World, most: int) -> None:
+    """Trap 34, trap 35: OK and no octets is no reason to put together what comes when it is asked for alone."""
+    inbox = world.server.inbox
+    inbox.append(*BODIES)
+    inbox.parts = {uid: {HEADER_AND_TEXT: b"in parts"} for uid in range(1, 6)}
+    world.server.most_given = most
+
+    outcome = world.sync()
+
+    assert Result.SUCCEEDED is outcome.result
+    assert dict(enumerate(BODIES, 1)) == world.of_inbox()
+    assert [] == world.server.assembled
+
+
 def test_a_later_run_that_gets_the_whole_keeps_both(world: World) -> None:
     """Trap 44: Zimbra's HEADER differs from BODY[]; the whole is a version of its own under the same UID."""
     inbox = world.server.inbox

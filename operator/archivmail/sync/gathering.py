@@ -20,6 +20,8 @@ from archivmail.sync.batches import MAX_REFUSALS_IN_A_ROW, Batches
 from archivmail.sync.ports import AccountArchive, Clock, MailServer, Watcher
 from archivmail.sync.tally import Tally
 
+FEW = 50
+"""Messages that are asked for at once after they came without octets."""
 SIGHTINGS_AT_ONCE = 5000
 """Facts of so many messages are held at once, some 5 MB: a folder may have millions."""
 MAX_ENTRIES = 10_000
@@ -195,7 +197,7 @@ class Gathering:
 
     def _put_together(self, uid: Uid, ways: Sequence[str]) -> bool:
         """Try a message that the server does not give whole; False when that gives nothing either, or too often did."""
-        if not ways or self._hopeless >= MAX_REFUSALS_IN_A_ROW:
+        if not ways or self._is_hopeless:
             return False
         self._arrived.clear()
         self._replaced.clear()
@@ -221,8 +223,23 @@ class Gathering:
         still_there = absent & self.around.server.uids()
         self.gone |= absent - still_there
         self.forget(self.gone)
-        left = (uid for uid in still_there if not self._put_together(uid, EVERY_WAY))
-        self._fail(left, Reason.MESSAGE_EMPTY, EMPTY)
+        for piece in still_there.pieces(FEW):  # a server may give fewer at once than it is asked for (trap 35)
+            left = piece if self._is_hopeless else self._fetch_batch(piece)[1]
+            self._fail((uid for uid in left if not self._got_alone(uid)), Reason.MESSAGE_EMPTY, EMPTY)
+            self.around.give_way()
+
+    def _got_alone(self, uid: Uid) -> bool:
+        """Ask for one message whole, then for its parts."""
+        if self._is_hopeless:
+            return False
+        if not self._fetch_batch(UidSet.of([uid]))[1]:
+            self._hopeless = 0
+            return True
+        return self._put_together(uid, EVERY_WAY)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self._hopeless >= MAX_REFUSALS_IN_A_ROW
 
     def _store(self, message: FetchedMessage) -> None:
         if _is_substitute(message.body):  # trap 45
