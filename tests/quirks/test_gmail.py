@@ -9,7 +9,7 @@ import pytest
 
 from archivmail.model.outcome import Result
 from tests.quirks.engine import Engine
-from tests.servers.scripted import Folder, Message, ScriptedServer
+from tests.servers.scripted import Conversation, Folder, Message, ScriptedServer
 
 GMAIL = "IMAP4rev1 X-GM-EXT-1"
 OBJECTID = "IMAP4rev1 OBJECTID"
@@ -55,6 +55,25 @@ def test_a_message_with_three_labels_is_downloaded_once(
         engine.require_all()
         assert downloads(server) == 12
         assert len(engine.held()) == 36
+
+
+def test_facts_are_asked_for_within_the_limit_of_a_command(tmp_path: Path) -> None:
+    """trap 31: Yahoo looks at 1,000 messages in a command (RFC 9738) and passes over the others with OK."""
+
+    def limited(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        wanted, _, items = arguments.partition(b" ")
+        folder = server.folders[talk.opened or b""]
+        for uid in folder.uids_in(wanted)[:5]:
+            server.send_message(talk, uid, folder.messages[uid], items)
+        return b"OK [MESSAGELIMIT 5] done"
+
+    capabilities = f"{OBJECTID} MESSAGELIMIT=5"
+    with ScriptedServer(mailbox(FOLDERS), capabilities=capabilities) as server, Engine(tmp_path, server) as engine:
+        server.on(b"UID FETCH", limited)
+        assert engine.sync().result is Result.SUCCEEDED
+        engine.require_all()
+        assert downloads(server) == 12
+        assert not any(row.assembled for row in engine.archive.placements())
 
 
 def test_an_id_that_stands_for_another_size_is_downloaded(tmp_path: Path) -> None:

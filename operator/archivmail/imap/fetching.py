@@ -6,7 +6,9 @@ nobody asked for are passed over (trap 38). BODY.PEEK[] in a folder opened by EX
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
+from archivmail.decide.limited import announced_limit
 from archivmail.decide.replies import Meaning, read
 from archivmail.imap import replies
 from archivmail.imap.bodies import MemoryBody, WireBody, body_of, discard
@@ -15,7 +17,7 @@ from archivmail.imap.faults import Faults
 from archivmail.imap.limits import Limits
 from archivmail.imap.replies import BODY, Data, Status
 from archivmail.model.message import FetchedMessage, Refused, Sighting
-from archivmail.model.uidset import Uid, UidSet
+from archivmail.model.uidset import MAX_UID, Uid, UidSet
 
 Deliver = Callable[[FetchedMessage], None]
 _FACTS = frozenset({b"FLAGS", b"INTERNALDATE"})
@@ -51,13 +53,16 @@ class Fetching:
         self._faults = faults
         self._limits = limits
         self._id_item = id_item(capabilities)
+        self._most = announced_limit(capabilities) or MAX_UID
+        """Messages that one command may be about (RFC 9738: Yahoo has 1,000)."""
 
     def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
         """Facts without octets. Empty, at no cost, when the server has no immutable ids."""
         found: dict[Uid, dict[bytes, object]] = {}
         if not self._id_item:
             return {}
-        for wanted, text in command_sets(uids, self._limits.command_chars):
+        sets = (command_sets(piece, self._limits.command_chars) for piece in uids.pieces(self._most))
+        for wanted, text in chain.from_iterable(sets):
 
             def hear(response: Status | Data, wanted: UidSet = wanted) -> None:
                 told = _items(response)

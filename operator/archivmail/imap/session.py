@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from archivmail.decide.compressing import Line
-from archivmail.decide.limited import view_limits
+from archivmail.decide.limited import announced_limit, view_limits
 from archivmail.imap.compression import Compression
 from archivmail.imap.dialogue import Dialogue
 from archivmail.imap.excerpts import Excerpts
@@ -151,7 +151,8 @@ class Session:
     @property
     def most_messages(self) -> int:
         """How many messages one `fetch` should ask for."""
-        return self._manners.most_messages(self._origin)
+        most = self._manners.most_messages(self._origin)
+        return min(most, announced_limit(self.capabilities) or most)
 
     @property
     def view_limits(self) -> frozenset[int]:
