@@ -163,3 +163,30 @@ def test_a_pass_without_news_over_200_folders_of_dovecot(turns: Turns, mailbox: 
 
     assert known >= 200
     assert trips <= 5
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        pytest.param("IMAP4rev1 AUTH=PLAIN", 0, id="enough"),
+        pytest.param("IMAP4rev1", 1, id="no-way-in-told"),
+        pytest.param("AUTH=PLAIN", 1, id="no-version-told"),
+        pytest.param("IMAP4rev1 AUTH=PLAIN XAPPLEPUSHSERVICE", 1, id="trap-77-icloud"),
+        pytest.param("", 1, id="nothing-told"),
+    ],
+)
+def test_capabilities_are_asked_for_where_the_greeting_is_not_enough(told: str, asked: int) -> None:
+    """A round trip less for Dovecot, Cyrus and Gmail."""
+    greeting = f"* OK [CAPABILITY {told}] ready\r\n".encode() if told else b"* OK ready\r\n"
+    words = "IMAP4rev1 AUTH=PLAIN"
+    before: list[int] = []
+
+    def login(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        before.append(server.commands.count(b"CAPABILITY"))
+        return server.correct(b"AUTHENTICATE", talk, arguments)
+
+    with ScriptedServer({b"INBOX": sample(1)}, capabilities=words, greeting=greeting) as server:
+        server.on(b"AUTHENTICATE", login)
+        connect(server.endpoint, server.credentials, should_stop=lambda: False, limits=QUICK).close()
+
+    assert before == [asked]

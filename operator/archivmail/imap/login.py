@@ -132,6 +132,8 @@ def _no_way_in(client: Client) -> ServerUnsuitable:
 def _with_token(client: Client, credentials: Credentials, mechanism: str, tokens: TokenSource) -> None:
     """One attempt, and a second one with a new token when the server refused one that was believed to be valid."""
     if f"AUTH={mechanism}" not in client.wire.capabilities:
+        client.wire.ask_capabilities()  # they may be those of a short greeting
+    if f"AUTH={mechanism}" not in client.wire.capabilities:
         raise ServerUnsuitable(f"the server does not offer AUTH={mechanism}; choose another way in spec.auth.mechanism")
     refusal = _present(client, credentials, mechanism, tokens.token())
     if refusal is not None and isinstance(refusal.error, CredentialsRefused):

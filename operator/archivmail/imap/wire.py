@@ -116,6 +116,7 @@ class Wire(imaplib.IMAP4):
         # RFC 9051 §6.2.1: what was said before is forgotten (trap 78).
         self.untagged_responses.clear()
         self.heard.clear()
+        self.offered = None
         self._tls_established = True
         self._get_capabilities()
         return typ, data
@@ -130,8 +131,18 @@ class Wire(imaplib.IMAP4):
     def _log(self, line: object) -> None:
         """Nothing: imaplib keeps the last commands, the one with the password among them."""
 
+    def ask_capabilities(self) -> None:
+        """Whatever was told before."""
+        self.offered = None
+        self._get_capabilities()
+
     def _get_capabilities(self) -> None:
-        super()._get_capabilities()  # type: ignore[misc]
+        """As the greeting told them, where that is enough to log in with (RFC 9051 §7.1); otherwise asked for."""
+        told = tuple((self.offered or b"").decode("ascii", "replace").upper().split())
+        if _is_enough(told, self.endpoint.tls):
+            self.capabilities = told
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
         if "IMAP4REV2" in self.capabilities:
             self.capabilities = (*self.capabilities, "IMAP4REV1")  # imaplib knows no newer
 
@@ -163,6 +174,13 @@ class Wire(imaplib.IMAP4):
             self.stream.start_tls(context, endpoint.server_name or endpoint.host)
         except ssl.SSLError as error:
             raise tls.refusal(error, endpoint) from error
+
+
+def _is_enough(told: tuple[str, ...], mode: TlsMode) -> bool:
+    """A greeting may tell less than CAPABILITY does, and iCloud's proxy edits it (trap 77)."""
+    needed = {"AUTH=PLAIN", "STARTTLS"} if mode is TlsMode.START_TLS else {"AUTH=PLAIN"}
+    is_known = not {"IMAP4REV1", "IMAP4REV2"}.isdisjoint(told)
+    return is_known and needed <= set(told) and "XAPPLEPUSHSERVICE" not in told
 
 
 class Client(imapclient.IMAPClient):  # type: ignore[misc]
