@@ -1,34 +1,29 @@
 """mkdocs hook: write the reference pages from the code, so that they cannot drift from it."""
 
+import ast
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
 from mkdocs.structure.files import File, Files
 from prometheus_client import Metric
 
+import archivmail
 from archivmail.kube.crd import render
 
-INDEX = """# Reference
-
-Generated from the code at each build.
-
-- [ImapAccount](imapaccount.md): every field of the resource
-- [Command line](cli.md): every command and option
-- [Settings](settings.md): the environment of the process
-- [Metrics](metrics.md): every series
-"""
+SOURCE = Path(archivmail.__file__).parent
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the generated pages."""
+    """Add the generated pages to reference/index.md, which names what each is made from."""
     pages = {
-        "index": INDEX,
         "imapaccount": resource_page(),
         "cli": cli_page(),
         "settings": settings_page(),
         "metrics": metrics_page(),
+        "modules": modules_page(),
     }
     for name, text in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
@@ -117,6 +112,21 @@ def metrics_page() -> str:
         lines.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {_cell(family.documentation)} |")
     lines += ["", "## Values of labels", "", *_label_values(), ""]
     return "\n".join(lines)
+
+
+def modules_page() -> str:
+    """Every module with the first sentences of its docstring."""
+    lines = ["# Modules", "", "Each says itself what it is for; this is what stands at the head of it."]
+    package = None
+    for path in sorted(SOURCE.rglob("*.py"), key=lambda path: (path.parent, path.name)):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if path.name == "__init__.py" or "migrations" in path.parts:
+            continue
+        if path.parent != package:
+            package = path.parent
+            lines += ["", f"## {package.relative_to(SOURCE.parent)}/", "", "| module | what it is for |", "|---|---|"]
+        lines.append(f"| `{path.name}` | {_cell(said.partition(chr(10) * 2)[0])} |")
+    return "\n".join(lines) + "\n"
 
 
 def _label_values() -> Iterable[str]:

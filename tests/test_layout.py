@@ -84,3 +84,20 @@ def test_locks_name_no_index() -> None:
     for lock in (ROOT / "requirements").glob("*.lock"):
         assert "://" not in lock.read_text()
         assert "--hash=sha256:" in lock.read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_links_of_the_front_pages_lead_to_files(page: str) -> None:
+    """They are read where the repository is shown, not on the site; mkdocs looks at the links of docs/."""
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", (ROOT / page).read_text())
+
+    assert [] == [link for link in links if not (ROOT / link).exists()]
+
+
+def test_every_module_named_in_the_map_of_the_code_is_there() -> None:
+    """A renamed module leaves its old name behind. All of them, with what they are for, are listed on the site."""
+    page = (ROOT / "docs" / "code-map.md").read_text()
+    named = set(re.findall(r"`((?:[a-z]+/)+[a-z_]+\.py)`", page))
+
+    assert len(named) > 25
+    assert [] == sorted(each for each in named if not any((root / each).exists() for root in (SOURCE, ROOT)))
