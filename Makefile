@@ -8,7 +8,8 @@ CACHE ?= $(if $(ARCHIVMAIL_CACHE),$(ARCHIVMAIL_CACHE),$(HOME)/.cache/archivmail)
 PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v) 2>/dev/null)) python3)
 VENV := $(CACHE)/venv
 PY := $(VENV)/bin/python
-WORKERS ?= 2
+WORKERS ?= 3
+export WORKERS
 unexport PYTHONDONTWRITEBYTECODE
 export NO_MKDOCS_2_WARNING := 1
 export ARCHIVMAIL_CACHE := $(CACHE)
@@ -38,11 +39,11 @@ test: tools lint docs ## everything, with real servers
 	$(PY) -m pytest -n $(WORKERS) --durations 15
 	hack/test-fast-everywhere.sh --others
 
-test-fast: venv ## no servers, under a minute
+test-fast: venv ## no servers, two minutes on two cores
 	$(PY) -m pytest -q -m "not servers and not slow" -n $(WORKERS)
 
 docs: venv ## the documentation, built strictly
-	mkdocs build --strict --quiet --site-dir "$(CACHE)/site"
+	mkdocs build --strict --site-dir "$(CACHE)/site"
 
 fuzz: venv ## the reader of IMAP against made-up servers, for some minutes
 	FUZZ_EXAMPLES=20000 $(PY) -m pytest -q -n 0 --timeout 3600 tests/imap/test_fuzzed_servers.py

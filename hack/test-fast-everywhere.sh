@@ -20,5 +20,5 @@ for version in 3.11 3.12 3.13; do
   echo "== CPython $version: tests without servers"
   tests=()
   [[ $version != "$between" ]] || tests=("${LEANING[@]}")
-  "$cache/venv-$version/bin/python" -m pytest -q -m "not servers and not slow" -n 2 "${tests[@]}"
+  "$cache/venv-$version/bin/python" -m pytest -q -m "not servers and not slow" -n "${WORKERS:-3}" "${tests[@]}"
 done

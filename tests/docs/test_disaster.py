@@ -17,6 +17,8 @@ from tests.archive.builders import ALICE, BOB, MAIL, NoFsync, fill, folder, pack
 
 from .pages import DOCS, blocks, run_page
 
+pytestmark = pytest.mark.slow
+
 BODIES = {1: MAIL, 2: bytes(range(256)) * 50, 3: b""}
 BOBS = b"Subject: bob\r\n\r\nnot ours\r\n"
 PAGE = (DOCS / "disaster.md").read_text()
