@@ -61,6 +61,12 @@ QUIRKS = [
         > UID FETCH 1:* (UID)
         < * 1 FETCH (UID 1)
         """, missing=(2, 3), says=Reason.LIMITED_VIEW),
+    quirk("trap-22-other-messages-once", """
+        > UID SEARCH
+        < * SEARCH 7 8 9
+        > UID SEARCH
+        ...
+        """, missing=(1, 2, 3), says=Reason.MESSAGES_PENDING),
     quirk("trap-26-empty-status", """
         > STATUS "Sent"
         < * STATUS "Sent" ()

@@ -16,7 +16,7 @@ from archivmail.model.foldernames import display
 from archivmail.model.notices import AuditEvent
 from archivmail.model.outcome import Failure, FolderOutcome, MessageCounts, QuarantinedUid
 from archivmail.model.reasons import Reason
-from archivmail.model.uidset import Uid, UidSet, UidValidity
+from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
 from archivmail.sync.gathering import Gathering, Surroundings
 from archivmail.sync.ports import AccountArchive
 
@@ -127,9 +127,14 @@ class FolderPass:
 
     def _confirm_gone(self) -> None:
         """Messages that came without octets and are listed no more: gone, unless the folder still counts them."""
+        assert self.listed is not None
         seen = self._examined_again(self._opened)
-        if len(self.around.server.uids()) < seen.messages:
+        again = self.around.server.uids()
+        if len(again) < seen.messages:
             self.is_limited = True
+        # What was there at the first look and is listed only now is missing; what came since is for the next pass.
+        first_new = self._opened.uid_next or MAX_UID
+        self.listed |= again - UidSet([(first_new, MAX_UID)])
 
     def _looked_again(self, before: Snapshot) -> Snapshot:
         after = self.snapshot = self._examined_again(before)
