@@ -13,7 +13,7 @@ SILENCE_S = 150.0
 
 
 class Content(Protocol):
-    """The body of an answer; "" is its end."""
+    """The body of an answer; no octets are its end."""
 
     async def readany(self) -> bytes: ...
 
