@@ -3,7 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -149,49 +150,46 @@ def test_time_in_the_archive_is_not_the_servers() -> None:
     assert len(got) == 5
 
 
-def test_connecting_has_a_limit() -> None:
-    """A peer that takes no connections: its queue is full."""
-    with socket.socket() as listener, ScriptedServer() as server:
+@contextmanager
+def taking_nobody() -> Iterator[tuple[str, int]]:
+    """The address of a peer that takes no connections: its queue is full."""
+    with socket.socket() as listener, ExitStack() as fillers:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
-        endpoint = Endpoint("127.0.0.1", listener.getsockname()[1], TlsMode.DISABLED)
-        try:
+        yield listener.getsockname()
 
-            def attempt() -> None:
-                with pytest.raises(ConnectionLost, match="did not answer in time"):
-                    connect(endpoint, server.credentials, should_stop=lambda: False, limits=SHORT)
 
-            assert seconds(attempt) < 5
-        finally:
-            for filler in fillers:
-                filler.close()
+def test_connecting_has_a_limit() -> None:
+    """For a peer that answers nothing at all."""
+    with taking_nobody() as (host, port), ScriptedServer() as server:
+
+        def attempt() -> None:
+            with pytest.raises(ConnectionLost, match="did not answer in time"):
+                connect(
+                    Endpoint(host, port, TlsMode.DISABLED),
+                    server.credentials,
+                    should_stop=lambda: False,
+                    limits=SHORT,
+                )
+
+        assert seconds(attempt) < 5
 
 
 def test_any_number_of_addresses_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """trap 82: a name may have thousands; none that is left when the time is up is tried."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())] * 500
+    with taking_nobody() as address:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)] * 500
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        try:
 
-            def attempt() -> None:
-                with pytest.raises(ConnectionLost, match="did not answer in time"):
-                    dial("a.example", 993, limits=SHORT, should_stop=lambda: False)
+        def attempt() -> None:
+            with pytest.raises(ConnectionLost, match="did not answer in time"):
+                dial("a.example", 993, limits=SHORT, should_stop=lambda: False)
 
-            assert seconds(attempt) < 5
-        finally:
-            for filler in fillers:
-                filler.close()
+        assert seconds(attempt) < 5
 
 
 def test_nobody_there_is_told() -> None:
