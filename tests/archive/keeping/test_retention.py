@@ -1,5 +1,6 @@
 """Mail past its time goes, and nothing else; a hold stops it; and what is said of it stays true."""
 
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from archivmail.archive import retention
 from archivmail.archive.archive import Archive
+from archivmail.archive.catalog import purging
+from archivmail.archive.catalog.querytext import parse
 from archivmail.archive.upkeep import Plan
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.retention import Policy
@@ -355,3 +358,48 @@ def test_a_removal_that_a_crash_cut_off_obeys_a_policy_made_longer_since(
 
         assert read(archive, OLD) == OLD
         require_sound(archive)
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 10**6])
+def test_words_of_removed_messages_leave_the_index_in_bounded_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Whatever fits into one: removed words find nothing, and those of the others are as they were."""
+    monkeypatch.setattr(purging, "_WORDS_AT_ONCE", at_once)
+    text = b"Subject: old%d\r\n\r\nzxqgone common old%d common\r\n"
+    old = {uid: (text % (uid, uid), days_ago(500)) for uid in range(1, 8)}
+    young = {uid: (b"Subject: young%d\r\n\r\ncommon zxqstays\r\n" % uid, days_ago(5)) for uid in range(11, 18)}
+    with archive_in(tmp_path) as archive:
+        run(archive, old | young)
+        while archive.drain_index():
+            pass
+        archive.set_policy(ALICE, YEAR, by="tests")
+        archive.keeping.keep_up(ALICE, AT_ONCE)
+        assert archive.keeping.purge_texts() == len(old)
+
+        assert files_with(tmp_path / "packs", b"zxqgone") == []
+        assert rows(tmp_path, "SELECT count(*) FROM message_text WHERE message_text MATCH 'zxqgone OR old3'") == [(0,)]
+        assert len(archive.search(parse('"common zxqstays"'))) == len(young)
+        assert rows(tmp_path, "INSERT INTO message_text (message_text) VALUES ('integrity-check')") == []
+
+
+def test_taking_words_out_costs_few_octets_a_word(tmp_path: Path) -> None:
+    """Five thousand messages have millions of words: as objects of Python they took 800 MB."""
+    words, count = 400, 60
+    mails = {
+        uid: (b"Subject: x\r\n\r\n" + b" ".join(b"w%d" % (each * uid % 997) for each in range(words)), days_ago(500))
+        for uid in range(1, count + 1)
+    }
+    with archive_in(tmp_path) as archive:
+        run(archive, mails)
+        while archive.drain_index():
+            pass
+        archive.set_policy(ALICE, YEAR, by="tests")
+        archive.keeping.keep_up(ALICE, AT_ONCE)
+        tracemalloc.start()
+        try:
+            archive.keeping.purge_texts()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 40 * words * count + 500_000
