@@ -196,3 +196,22 @@ def test_an_archive_lives_in_a_bucket(s3_bucket: S3Bucket, tmp_path: Path) -> No
         assert archive.verify(full=True).is_clean
     (name,) = s3_bucket.objects()
     assert name.startswith("packs/team-a/alice/")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "refuses access", id="wrong-secret"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "nobody"}, "refuses access", id="unknown-user"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials", id="none"),
+    ],
+)
+def test_what_is_wrong_with_the_credentials_is_said(
+    s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], says: str
+) -> None:
+    """By a listing too, of which the library tells nothing but a status."""
+    for name, value in changed.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    limits = Limits(connect=timedelta(seconds=1), request=timedelta(seconds=1), tries=timedelta(seconds=2))
+    with pytest.raises(ArchiveUnavailable, match=says):
+        list(open_bucket(s3_bucket.url, limits).list("packs/", after=""))

@@ -192,7 +192,16 @@ class ObstoreBucket:
             )
 
 
+_REFUSED = "it refuses access; check the credentials of the archive and their rights"
+_NO_CREDENTIALS = (
+    "there are no credentials; give them in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by the "
+    "identity of the machine or the ServiceAccount"
+)
 _ADVICE = (
+    ("169.254.169.254", _NO_CREDENTIALS),  # where the library looks last, on a machine of the provider
+    ("metadata.google.internal", _NO_CREDENTIALS),
+    ("status code: 403", _REFUSED),  # of a listing the library says no more than that
+    ("XAdminUserNotFound", _REFUSED),
     ("NoSuchBucket", "there is no such bucket; create it, or correct the archive's URL"),
     ("ContainerNotFound", "there is no such container; create it, or correct the archive's URL"),
     ("QuotaExceeded", "it is full; give the bucket more space"),
