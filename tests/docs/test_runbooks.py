@@ -172,3 +172,12 @@ def _is_field(schema: dict[str, Any], path: list[str]) -> bool:
         if here is None:
             return False
     return True
+
+
+def test_commands_in_the_pod_are_those_that_the_image_has() -> None:
+    """It holds Python and archivmail and nothing else: no shell, no df (tests/deploy/test_image.py)."""
+    text = "\n".join(page.read_text() for page in DOCS.rglob("*.md"))
+    programs = re.findall(r"\bexec deploy/archivmail -- (\S+)", text)
+
+    assert len(programs) > 5
+    assert {"archivmail", "python"} == set(programs)
