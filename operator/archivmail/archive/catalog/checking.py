@@ -230,19 +230,16 @@ def _keys() -> Select[*tuple[Any, ...]]:
     )  # fmt: skip
 
 
-# Built once: they are asked for every member that its own pack does not list.
-_PLACED = (
-    _keys()
-    .where(
-        placements.c.account_id == bindparam("account"),
-        contents.c.sha256 == bindparam("sha256"),
-        placements.c.uid == bindparam("uid"),
-        folders.c.name == bindparam("folder"),
-        epochs.c.origin == bindparam("origin"),
-        epochs.c.uid_validity == bindparam("uid_validity"),
-    )
-    .limit(1)
+_OF_THE_SIGHTING = (
+    placements.c.account_id == bindparam("account"),
+    contents.c.sha256 == bindparam("sha256"),
+    placements.c.uid == bindparam("uid"),
+    folders.c.name == bindparam("folder"),
+    epochs.c.origin == bindparam("origin"),
+    epochs.c.uid_validity == bindparam("uid_validity"),
 )
+# Built once: they are asked for every member that its own pack does not list.
+_PLACED = _keys().where(*_OF_THE_SIGHTING).limit(1)
 _HOMES = (
     select(packs.c.name, packs.c.size)
     .select_from(placements)
@@ -250,15 +247,7 @@ _HOMES = (
     .join(epochs, epochs.c.id == placements.c.epoch_id)
     .join(contents, contents.c.id == placements.c.content_id)
     .join(packs, or_(packs.c.id == placements.c.pack_id, packs.c.id == contents.c.pack_id))
-    .where(
-        placements.c.account_id == bindparam("account"),
-        contents.c.sha256 == bindparam("sha256"),
-        placements.c.uid == bindparam("uid"),
-        folders.c.name == bindparam("folder"),
-        epochs.c.origin == bindparam("origin"),
-        epochs.c.uid_validity == bindparam("uid_validity"),
-        ~placement_is_damaged,
-    )
+    .where(*_OF_THE_SIGHTING, ~placement_is_damaged)
 )
 _GONE = (
     select(tombstones.c.id)
