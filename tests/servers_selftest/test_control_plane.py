@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -99,9 +98,7 @@ def test_waiting_in_vain_shows_the_last_state(control_plane: ControlPlane, names
 
 def test_api_server_can_fail_and_come_back() -> None:
     """A restart keeps the port and the data; nothing is left once the context ends."""
-    began = time.monotonic()
     with ControlPlane() as plane:
-        started_s = time.monotonic() - began
         plane.apply(CONFIG_MAP)
         plane.stop()
         refused = not plane.is_ready()
@@ -111,7 +108,6 @@ def test_api_server_can_fail_and_come_back() -> None:
 
     assert refused
     assert found == {"key": "value"}
-    assert started_s < 30
     assert len(pids) == 2
     assert [pid for pid in pids if exists(pid)] == []
     assert not plane.folder.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import imaplib
 import os
 import ssl
-import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,14 +67,11 @@ def test_every_mail_format_serves_the_same(mail_format: MailFormat) -> None:
         assert server.all_messages("alice") == {"INBOX": {}, "a.b/c": {1: HEAD}}
 
 
-def test_many_messages_arrive_in_seconds(mailbox: Mailbox) -> None:
-    """Bulk appends are pipelined: 5,000 messages take a moment, and each is where its UID says."""
+def test_many_messages_arrive_each_where_its_uid_says(mailbox: Mailbox) -> None:
+    """Bulk appends are pipelined; the answers are told apart."""
     messages = [b"Message-ID: <%d@example.org>\r\n\r\n%s\r\n" % (n, b"y" * 2000) for n in range(5000)]
-    began = time.monotonic()
     uids = mailbox.server.bulk_append("alice", "INBOX", iter(messages))
-    took_s = time.monotonic() - began
 
-    assert took_s < 15
     assert mailbox.server.messages("alice", "INBOX") == dict(zip(uids, messages, strict=True))
 
 
@@ -268,11 +264,9 @@ def test_two_servers_run_side_by_side() -> None:
         assert len({one.port, one.tls_port, other.port, other.tls_port}) == 4
 
 
-def test_server_starts_in_a_moment_and_leaves_nothing() -> None:
-    """Ready within seconds; afterwards neither a process nor a folder, with sessions open at the end."""
-    began = time.monotonic()
+def test_server_leaves_nothing() -> None:
+    """Afterwards neither a process nor a folder, with sessions open at the end."""
     with Dovecot() as server:
-        started_s = time.monotonic() - began
         password = server.add_user("alice")
         server.append("alice", "INBOX", HEAD)
         session = imaplib.IMAP4(server.host, server.port)
@@ -280,7 +274,6 @@ def test_server_starts_in_a_moment_and_leaves_nothing() -> None:
         running = processes_in(server.folder)
     session.shutdown()
 
-    assert started_s < 5
     assert len(running) >= 3
     assert processes_in(server.folder) == set()
     assert [pid for pid in running if Path(f"/proc/{pid}").exists()] == []
