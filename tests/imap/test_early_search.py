@@ -12,7 +12,7 @@ import pytest
 from archivmail.imap.limits import Limits
 from archivmail.imap.manners import Manners
 from archivmail.imap.session import Session, connect
-from archivmail.model.errors import ConnectionLost, FolderRefused, ServerBusy
+from archivmail.model.errors import ConnectionLost, FolderRefused, ServerBusy, ServerViolation
 from archivmail.model.folder import Folder, FolderName
 from archivmail.model.uidset import UidSet
 from tests.imap.sessions import QUICK, uid_set
@@ -174,3 +174,16 @@ def test_a_server_that_never_reads_the_early_search_is_asked_one_by_one_from_the
             listed(session, b"INBOX")
         with again() as session:
             assert listed(session, b"INBOX") == uid_set(1, 2, 3)
+
+
+def test_a_status_that_is_far_too_low_costs_one_session() -> None:
+    """trap 26: the early list may be longer than the folder seemed to have room for; the next time EXISTS tells."""
+    manners = Manners()
+    limits = replace(QUICK, line_bytes=1000)
+    with ScriptedServer({b"INBOX": sample(400)}) as server:
+        server.script(b"STATUS", b"* STATUS INBOX (MESSAGES 0 UIDNEXT 401 UIDVALIDITY 1700000000)\r\n")
+        again = partial(known, server, limits, manners)
+        with again() as session, pytest.raises(ServerViolation):
+            listed(session, b"INBOX")
+        with again() as session:
+            assert listed(session, b"INBOX") == UidSet([(1, 400)])

@@ -11,7 +11,7 @@ from archivmail.imap.limits import Limits
 from archivmail.imap.listing import is_limited
 from archivmail.imap.replies import Data, Status
 from archivmail.imap.tokens import words
-from archivmail.model.errors import ConnectionLost, FolderRefused
+from archivmail.model.errors import ConnectionLost, FolderRefused, ServerViolation
 from archivmail.model.folder import Folder, FolderName, Snapshot
 from archivmail.model.uidset import MAX_UID, Uid, UidSet, UidValidity
 
@@ -136,9 +136,10 @@ class Opened:
             answer, searched = self._dialogue.run_all(
                 [examine, way + b"ALL"], hear, max_line=self._longest_line(expected), depth=2
             )
-        except ConnectionLost:
-            if self._dialogue.is_silent:
-                self._minds()  # the search was sent before EXAMINE was answered and may never have been read
+        except (ConnectionLost, ServerViolation) as broken:
+            # The search may never have been read, or found far more than STATUS told: the next session asks in turn.
+            if self._dialogue.is_silent or isinstance(broken, ServerViolation):
+                self._minds()
             raise
         if answer.is_ok and searched.is_ok:
             self._early = UidSet(found)
