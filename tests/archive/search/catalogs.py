@@ -81,6 +81,11 @@ class Catalog:
     def drain(self, max_messages: int = 10_000) -> int:
         return drain(self.database, self.read, max_messages=max_messages)
 
+    def analyse(self) -> None:
+        """Let the database count how often each word is there, which it does by itself now and then."""
+        with self.database.writing() as connection:
+            connection.exec_driver_sql("ANALYZE")
+
     def find(self, query: str, **more: object) -> list[Hit]:
         with self.database.reading() as connection:
             return search(connection, parse(query), **more)  # type: ignore[arg-type]

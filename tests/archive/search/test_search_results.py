@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from archivmail.archive.catalog import fts5, tsvector
 from archivmail.archive.catalog import search as search_module
 from archivmail.archive.catalog.querytext import Query, parse
 from archivmail.archive.catalog.reading import all_placements
@@ -226,6 +227,7 @@ def test_common_and_rare_words_give_the_same_order_and_pages(catalog: Catalog, m
         words = "common" + " seldom" * (number % 20 == 0) + " old" * (number < 3)
         catalog.add(mail(f"n{number:02}", words), received=NOON + timedelta(hours=number), folder=f"F{number % 2}")
     catalog.drain()
+    catalog.analyse()
     queries = ("common", "seldom", "old", "common old", "folder:F1 common", '"common seldom"', "folder:F1", "from:a@b")
 
     def all_pages(query: str) -> list[str]:
@@ -237,7 +239,8 @@ def test_common_and_rare_words_give_the_same_order_and_pages(catalog: Catalog, m
         return seen
 
     sorted_ = [all_pages(query) for query in queries]
-    monkeypatch.setattr(search_module, "FEW", 2)
+    for index in (fts5.INDEX, tsvector.INDEX):
+        monkeypatch.setattr(index, "few", 2)
     monkeypatch.setattr(search_module, "_WINDOWS", (5, 9))
     assert [all_pages(query) for query in queries] == sorted_
     assert [len(each) for each in sorted_] == [60, 3, 3, 3, 30, 3, 30, 60]

@@ -20,6 +20,9 @@ many postings are read in some milliseconds."""
 class Fts5:
     """See fulltext.TextIndex. Statements go straight to the driver: SQLAlchemy's work on each row is saved."""
 
+    few = 2000  # arbitrary: some milliseconds
+    finds_single = False  # each takes 0.1 ms, so that reading all matches is not slower
+
     def add(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
         connection.exec_driver_sql(f"INSERT INTO {TEXT_INDEX} (rowid, words) VALUES (?, ?)", list(lines))  # noqa: S608
 

@@ -16,6 +16,11 @@ from archivmail.archive.catalog.wording import IndexedText, Phrase, line_of
 class TextIndex(Protocol):
     """What each database offers."""
 
+    few: int
+    """Matches, or placements in a folder, that are put in order rather than looked for from the newest message on."""
+    finds_single: bool
+    """Whether `among` is quick for contents that lie far from each other."""
+
     def add(self, connection: Connection, lines: Sequence[tuple[int, str]]) -> None:
         """Write (content, line) of contents that are not in the index."""
         ...
@@ -29,7 +34,7 @@ class TextIndex(Protocol):
         ...
 
     def count(self, connection: Connection, phrases: Sequence[Phrase], *, up_to: int) -> int:
-        """How many contents have all phrases, counted no further than `up_to`."""
+        """How many contents have all phrases, or at least all their words, counted no further than `up_to`."""
         ...
 
     def matches(self, content_id: ColumnElement[int], phrases: Sequence[Phrase]) -> ColumnElement[bool]:

@@ -7,9 +7,10 @@ tell their number.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from re import escape, fullmatch
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, bindparam, func, or_, select, tuple_
@@ -23,8 +24,6 @@ from archivmail.archive.catalog.wording import phrase_of
 MAX_LIMIT = 10_000
 """Hits of one call; take more with `before`."""
 
-FEW = 2000
-"""Matches that are put in order rather than looked for from the newest message on. Arbitrary: some milliseconds."""
 _WINDOWS = (200, 800, 4000)
 """Contents looked at one after the other before all matches are read after all."""
 
@@ -98,34 +97,56 @@ class _LookedFor:
         if self._phrases and not self._are_many():
             return self._page([self._matches(contents.c.id), *self._in_folders], limit, before, is_sorted=True)
         rare = next((ids for ids in self.folders if self._is_rare(ids)), None)
-        if rare is not None:
-            drive = contents.c.id.in_(select(placements.c.content_id).where(placements.c.folder_id.in_(_among(rare))))
-            words = [self._matches(contents.c.id)] if self._phrases else []
-            return self._page([drive, *self._in_folders, *words], limit, before, is_sorted=True)
+        if rare is None:
+            # "+ 0" on the id: go through the index by date and not through the matches.
+            return self._from_newest(self._in_folders, contents.c.id + 0, limit, before, is_sorted=False)
+        drive = contents.c.id.in_(select(placements.c.content_id).where(placements.c.folder_id.in_(_among(rare))))
+        return self._from_newest([drive, *self._in_folders], contents.c.id, limit, before, is_sorted=True)
+
+    def _from_newest(
+        self,
+        places: Sequence[ColumnElement[bool]],
+        content_id: ColumnElement[int],
+        limit: int,
+        before: Cursor | None,
+        *,
+        is_sorted: bool,
+    ) -> list[Cursor]:
+        """Contents in these places from the newest on, those that have the words if there are any."""
         if not self._phrases:
-            return self._page(self._in_folders, limit, before)
-        found, rest = self._walk(limit, before)
+            return self._page(places, limit, before, is_sorted=is_sorted)
+        if is_sorted and not self._index.finds_single:
+            return self._page([self._matches(content_id), *places], limit, before, is_sorted=True)
+        if is_sorted:
+            every = iter(self._page(places, self._index.few, before, is_sorted=True))
+            found, rest = self._walk(lambda window, _: list(islice(every, window)), limit, before)
+        else:
+            found, rest = self._walk(lambda window, last: self._page(places, window, last), limit, before)
         if rest is None:
             return found
-        # "+ 0" on the id: go through the index by date and not through the matches.
-        return [*found, *self._page([self._matches(contents.c.id + 0), *self._in_folders], limit - len(found), rest)]
+        conditions = [self._matches(content_id), *places]
+        return [*found, *self._page(conditions, limit - len(found), rest, is_sorted=is_sorted)]
 
     def _are_many(self) -> bool:
-        return self._index.count(self._connection, self._phrases, up_to=FEW + 1) > FEW
+        few = self._index.few
+        return self._index.count(self._connection, self._phrases, up_to=few + 1) > few
 
     def _is_rare(self, folder_ids: Sequence[int]) -> bool:
-        some = select(placements.c.id).where(placements.c.folder_id.in_(_among(folder_ids))).limit(FEW + 1).subquery()
-        return self._connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+        some = select(placements.c.id).where(placements.c.folder_id.in_(_among(folder_ids))).limit(self._index.few + 1)
+        number = self._connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+        return number <= self._index.few
 
     def _matches(self, content_id: ColumnElement[int]) -> ColumnElement[bool]:
         return self._index.matches(content_id, self._phrases)
 
-    def _walk(self, limit: int, before: Cursor | None) -> tuple[list[Cursor], Cursor | None]:
+    def _walk(
+        self, page_of: Callable[[int, Cursor], list[Cursor]], limit: int, before: Cursor | None
+    ) -> tuple[list[Cursor], Cursor | None]:
         """Hits among the next contents, and where to go on when they were not enough."""
         found: list[Cursor] = []
         rest = before or _NEWEST
         for window in _WINDOWS:
-            page = self._page(self._in_folders, window, rest)
+            page = page_of(window, rest)
             among = self._index.among(self._connection, [each.content for each in page], self._phrases)
             if among is None:
                 break
