@@ -6,6 +6,7 @@ import pytest
 
 from archivmail.archive.opening import open_archive
 from archivmail.model.notices import AuditEvent
+from archivmail.model.retention import Policy
 from tests.archive.builders import ALICE, BOB, MAIL, NoFsync, fill, folder, placements, read
 from tests.docs.pages import run_page
 from tests.servers.postgresql import PostgreSqlDatabase
@@ -18,7 +19,7 @@ BODIES = {1: MAIL, 2: bytes(range(256)) * 50, 3: b""}
 def test_the_commands_restore_everything(
     tmp_path: Path, s3_bucket: S3Bucket, postgresql_database: PostgreSqlDatabase
 ) -> None:
-    """Each message and each place, in all four copies."""
+    """Each message and each place, in all four copies, and no hold is forgotten."""
     archive_url = f"{s3_bucket.url}/archive"
     catalog = f"sqlite:///{tmp_path}/bucket-catalog.db"
     restored_catalog = postgresql_database.url
@@ -35,6 +36,9 @@ def test_the_commands_restore_everything(
         with open_archive(str(tmp_path / directory), create=False) as archive:
             assert placements(archive) == expected
             assert [read(archive, body) for body in BODIES.values()] == list(BODIES.values())
+            assert archive.policy(BOB).hold
+    with open_archive(f"{archive_url}-restored", restored_catalog, create=False) as archive:
+        assert archive.policy(BOB).hold
     assert len(list((tmp_path / "exported").rglob("*:2,*"))) == len(expected)
 
 
@@ -42,5 +46,6 @@ def _filled(archive):
     fill(archive, BODIES)
     fill(archive, {7: MAIL}, of=folder(b"Entw&APw-rfe"))
     fill(archive, {1: b"Subject: bob\r\n\r\nhello"}, ref=BOB)
+    archive.set_policy(BOB, Policy(hold=True), by="tests")
     archive.record(AuditEvent("run", ALICE.namespace, ALICE.name))
     return placements(archive)
