@@ -142,7 +142,7 @@ def test_every_right_of_the_guide_is_one_of_the_role(cluster: Cluster) -> None:
     rows = re.findall(r"^\| ([a-z, ]+) \| `([a-z/]+)` \|", text, re.MULTILINE)
 
     told = {(resource, verb) for verbs, resource in rows for verb in verbs.split(", ")}
-    manifests = render("rbac.updateSecrets=true", values=shape("sharded"))
+    manifests = render("rbac.updateSecrets=true", "secrets.watch=true", values=shape("sharded"))
     roles = [each for each in of_kind(manifests, "ClusterRole", "Role") if not _is_for_people(each)]
     assert told == {(right.resource, right.verb) for role in roles for right in granted(role)}
 
