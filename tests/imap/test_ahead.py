@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from archivmail.imap.ahead import GROUP_BYTES, MOST_GROUPS, Ahead
-from archivmail.imap.bodies import MemoryBody
+from archivmail.imap.bodies import MemoryBody, Spool
 from archivmail.imap.limits import Limits
 from archivmail.model.errors import ArchiveUnavailable, ConnectionLost
 from archivmail.model.message import FetchedMessage, Sighting
@@ -61,6 +61,22 @@ def test_few_messages_wait() -> None:
     for uid in range(1, 100):
         ahead.take(message(uid))
         assert (uid - len(taken.uids)) * SIZE <= (MOST_GROUPS + 1) * GROUP_BYTES
+    ahead.close()
+
+
+def test_no_large_message_waits() -> None:
+    """S9: it lies in a file and is hashed already; the temporary folder has room for one in each run (tmpSizeLimit)."""
+    taken = Taken()
+    ahead = Ahead(taken)
+    ahead.take(message(1))
+    for uid in range(2, 5):
+        spool = Spool(None)
+        spool.keep(b"%d" % uid * SIZE)
+        body = spool.body()
+        ahead.take(FetchedMessage(Sighting(Uid(uid)), body))
+        assert taken.uids == list(range(1, uid + 1))
+        with pytest.raises(ValueError, match="closed"):
+            list(body.chunks())
     ahead.close()
 
 

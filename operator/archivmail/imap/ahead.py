@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from archivmail.imap.bodies import SpooledBody
 from archivmail.model.message import FetchedMessage
 
 GROUP_BYTES = 512 * 1024
@@ -34,6 +35,9 @@ class Ahead:
         """Take a message in; older ones are delivered. Raises what `deliver` raises."""
         self._group.append(message)
         self._octets += message.body.size
+        if isinstance(message.body, SpooledBody):
+            self.settle()  # hashed already, and there is room for one such file only (chart: tmpSizeLimit)
+            return
         if self._octets < GROUP_BYTES:
             return
         if self._executor is None:
