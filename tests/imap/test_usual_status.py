@@ -34,6 +34,7 @@ def test_the_usual_form_is_read_at_once(text: bytes, name: bytes) -> None:
         pytest.param(b"INBOX (MESSAGES 2 UIDNEXT (3) UIDVALIDITY 4)", id="nested"),
         pytest.param(b"INBOX (MESSAGES 2 HIGHESTMODSEQ 12)", id="another-item"),
         pytest.param(b"INBOX (MESSAGES 222222222222222222222)", id="trap-15-beyond-64-bits"),
+        pytest.param(b"INBOX (MESSAGES 2UIDNEXT 3)", id="no-blank-between"),
         pytest.param(b"INBOX", id="no-items"),
     ],
 )
@@ -50,6 +51,7 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=20).map(b"".join))
 @example(b"INBOX (MESSAGES 1 MESSAGES 2)")
 @example(b'"" (UIDNEXT 7)')
+@example(b"INBOX (MESSAGES 7UIDNEXT 7)")
 def test_both_readers_agree(text: bytes) -> None:
     """What the quick one reads, the thorough one reads in the same way."""
     quick = usual_status(text)

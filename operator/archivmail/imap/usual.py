@@ -21,7 +21,8 @@ _USUAL = {
     count: re.compile(rb"\* \d{1,10} FETCH \((?:%b){%d}BODY\[\] \{(\d{1,10})\}" % (_ITEMS, count)) for count in (3, 4)
 }
 _STATUS = re.compile(
-    rb'(?:"([^"\\\x00-\x1f]*)"|([A-Za-z0-9._/&+,-]{1,1000})) \(((?:(?:MESSAGES|UIDNEXT|UIDVALIDITY) \d{1,20} ?)*)\)'
+    rb'(?:"([^"\\\x00-\x1f]*)"|([A-Za-z0-9._/&+,-]{1,1000})) '
+    rb"\(((?:(?:MESSAGES|UIDNEXT|UIDVALIDITY) \d{1,20}(?: |(?=\))))*)\)"
 )
 
 
