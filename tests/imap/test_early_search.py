@@ -138,6 +138,38 @@ def alone(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes
     return server.correct(b"EXAMINE", talk, arguments)
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        pytest.param(b"* SEARCH 1 2 3\r\n", b"", id="before-it-was-open"),
+        pytest.param(b"", b"* SEARCH 7 8 9\r\n", id="beyond-uidnext"),
+        pytest.param(b"", b"* SEARCH 1 2 3 4\r\n", id="too-many"),
+    ],
+)
+def test_a_list_of_the_folder_opened_before_is_not_believed(before: bytes, behind: bytes) -> None:
+    """Invariant 7: a server that does two commands at once searches the wrong folder; nothing would ever be missed."""
+    said: list[bytes] = []
+
+    def early(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        talk.send(before)
+        return server.correct(b"EXAMINE", talk, arguments)
+
+    def late(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes | None:
+        if said:
+            return server.correct(b"UID SEARCH", talk, arguments)
+        said.append(behind)
+        talk.send(behind)
+        return b"OK done"
+
+    folders = {b"INBOX": sample(3), b"Other": sample(3, first_uid=4)}
+    with ScriptedServer(folders) as server, known(server) as session:
+        assert listed(session, b"INBOX") == uid_set(1, 2, 3)
+        server.on(b"EXAMINE", early)
+        server.on(b"UID SEARCH", late)
+        assert listed(session, b"Other") == uid_set(4, 5, 6)
+        assert said
+
+
 def test_a_back_off_hint_under_the_early_search_is_heard() -> None:
     """trap 88."""
     with ScriptedServer({b"INBOX": sample(3)}) as server, known(server) as session:

@@ -65,6 +65,8 @@ QUIRKS = [
         > UID SEARCH
         < * SEARCH 7 8 9
         > UID SEARCH
+        < * SEARCH 7 8 9
+        > UID SEARCH
         ...
         """, missing=(1, 2, 3), says=Reason.MESSAGES_PENDING),
     quirk("trap-26-empty-status", """

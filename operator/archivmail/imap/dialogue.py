@@ -57,6 +57,7 @@ class Dialogue:
         """Octets that were read before the response they stand in."""
         self.is_silent = False
         """Nothing was said since a command was answered."""
+        self.answered = b""  # tag of the command that was answered last
 
     def run(
         self,
@@ -150,6 +151,7 @@ class Dialogue:
         said = status(found[2].upper(), found[3])
         self._listen(said)
         self.is_silent = True
+        self.answered = found[1]
         return found[1], said
 
     def _send(self, tag: bytes, command: bytes | tuple[bytes, ...]) -> None:

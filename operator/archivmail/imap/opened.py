@@ -103,7 +103,7 @@ class Opened:
         """Open read-only. Raises FolderRefused.
 
         Where STATUS told how many messages to expect, the folder is searched in the same round trip: a server must do
-        one after the other (RFC 9051 §5.5), and what it finds counts only if the folder was opened.
+        one after the other (RFC 9051 §5.5). What it finds counts only if it came after the folder was opened.
         """
         command = names.command(b"EXAMINE", folder.name)
         if command is None:
@@ -130,7 +130,13 @@ class Opened:
 
     def _examine_and_search(self, examine: bytes, expected: int) -> Status:
         found: list[tuple[int, int]] = []
-        hear = self._hearing(self._dialogue.tag_ahead(2), found)
+        opening = self._dialogue.next_tag
+        hear_search = self._hearing(self._dialogue.tag_ahead(2), found)
+
+        def hear(response: Status | Data) -> None:
+            if self._dialogue.answered == opening:  # else it is about the folder opened before
+                hear_search(response)
+
         way = _EXTENDED_SEARCH_ALL if self._capabilities & _EXTENDED_SEARCH else _SEARCH_ALL
         try:
             answer, searched = self._dialogue.run_all(
@@ -161,13 +167,17 @@ class Opened:
         messages, and where it falls short UID FETCH lists them too.
         """
         found, self._early = self._early, None
-        if found is None or len(found) < self._messages:
+        if found is None or not self._is_of_this_folder(found):
             found = self._searched()
         if found is None or len(found) < self._messages:
             found = self._fetched(found)
         if len(found) > self._most:
             raise violation(_TOO_MANY)
         return found
+
+    def _is_of_this_folder(self, early: UidSet) -> bool:
+        """A server that does two things at once may have searched the folder opened before."""
+        return len(early) == self._messages and (self._uid_next is None or early.highest < self._uid_next)
 
     @property
     def _most(self) -> int:
