@@ -47,6 +47,10 @@ class FakeFolder:
     fatal: set[int] = field(default_factory=set)
     hidden: set[int] = field(default_factory=set)
     """Counted by EXISTS, but in no list."""
+    flickering: set[int] = field(default_factory=set)
+    """In every other list only."""
+    lists: int = 0
+    """How often it was listed."""
     is_closed: bool = False
     """EXAMINE is answered with NO."""
     refusal: str = "Some messages could not be FETCHed (Failure)"
@@ -151,7 +155,10 @@ class FakeSession:
         return _snapshot(self._opened[1])
 
     def uids(self) -> UidSet:
-        return UidSet.of(set(self._opened[1].messages) - self._opened[1].hidden)
+        folder = self._opened[1]
+        folder.lists += 1
+        lacking = folder.hidden if folder.lists % 2 else folder.hidden | folder.flickering
+        return UidSet.of(set(folder.messages) - lacking)
 
     def sightings(self, uids: UidSet) -> dict[Uid, Sighting]:
         known = self._opened[1].email_ids

@@ -189,6 +189,25 @@ def test_ledger_names_so_many_messages_and_no_more(world: World, monkeypatch: py
     assert (6, 4) == (outcome.folders[0].counts.archived, outcome.folders[0].counts.quarantined)
 
 
+def test_message_that_only_one_list_lacks_is_not_gone(world: World) -> None:
+    """Trap 12, trap 22: one list of a server with several back ends is behind; the next one has the message again."""
+    inbox = world.server.inbox
+    inbox.append(*BODIES)
+    inbox.empty, inbox.flickering = {10}, {10}
+
+    outcome = world.sync()
+
+    assert (Result.PARTIAL, 10, 1) == (
+        outcome.result,
+        outcome.folders[0].counts.server,
+        outcome.folders[0].counts.pending,
+    )
+    inbox.empty, inbox.flickering = set(), set()
+    world.later(minutes=10)
+    assert Result.SUCCEEDED is world.sync().result
+    assert BODIES[9] == world.of_inbox()[10]
+
+
 def test_session_lost_in_mid_fetch_keeps_what_came_and_goes_on_there(world: World) -> None:
     """Trap 48, trap 86: persisted as it arrives; the next run fetches the rest."""
     world.server.inbox.append(*BODIES)

@@ -128,10 +128,12 @@ class FolderPass:
     def _confirm_gone(self) -> None:
         """Messages that came without octets and are listed no more: gone, unless the folder still counts them."""
         assert self.listed is not None
+        assert self.gathering is not None
         seen = self._examined_again(self._opened)
         again = self.around.server.uids()
         if len(again) < seen.messages:
             self.is_limited = True
+        self.gathering.gone -= again  # it was one list that lacked them
         # What was there at the first look and is listed only now is missing; what came since is for the next pass.
         first_new = self._opened.uid_next or MAX_UID
         self.listed |= again - UidSet([(first_new, MAX_UID)])
