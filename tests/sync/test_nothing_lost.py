@@ -208,6 +208,21 @@ def test_message_that_only_one_list_lacks_is_not_gone(world: World) -> None:
     assert BODIES[9] == world.of_inbox()[10]
 
 
+def test_message_that_breaks_the_session_is_named_in_a_full_ledger_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap 4: else each session would begin with it, and nothing behind it would ever be fetched."""
+    monkeypatch.setattr(gathering, "MAX_ENTRIES", 2)
+    world.server.inbox.append(*BODIES)
+    world.server.inbox.refused, world.server.inbox.fatal = {1, 2}, {5}
+
+    for _ in range(8):
+        world.sync()
+        world.later(minutes=10)
+
+    assert {3, 4, 6, 7, 8, 9, 10} == set(world.of_inbox())
+
+
 def test_session_lost_in_mid_fetch_keeps_what_came_and_goes_on_there(world: World) -> None:
     """Trap 48, trap 86: persisted as it arrives; the next run fetches the rest."""
     world.server.inbox.append(*BODIES)

@@ -215,8 +215,8 @@ class Gathering:
 
     def _suspect(self, undelivered: UidSet, error: NeedsTime) -> None:
         """The message the server was about to send may be what broke the session: others go first next time."""
-        if undelivered:
-            self._fail(undelivered.first(1), error.reason, error.text)
+        for uid in undelivered.first(1):  # even when the ledger is full, or each session would break there
+            self._note_failure(uid, error.reason, error.text)
 
     def _look_again(self, absent: UidSet) -> None:
         """OK without octets: the message is gone, or the server hides it (trap 12, trap 34)."""
@@ -260,12 +260,14 @@ class Gathering:
 
     def _fail(self, uids: Iterable[Uid], reason: Reason, error: str) -> None:
         for uid in uids:
-            if uid not in self.entries and len(self.entries) >= MAX_ENTRIES:
-                continue
-            entry = ledger_entry(self.entries.get(uid), uid, reason, error, self.around.clock())
-            self.entries[uid] = entry
-            self.around.archive.put_ledger(self.epoch, entry)
-            self.around.watcher.imap_failed("fetch", reason)
+            if uid in self.entries or len(self.entries) < MAX_ENTRIES:
+                self._note_failure(uid, reason, error)
+
+    def _note_failure(self, uid: Uid, reason: Reason, error: str) -> None:
+        entry = ledger_entry(self.entries.get(uid), uid, reason, error, self.around.clock())
+        self.entries[uid] = entry
+        self.around.archive.put_ledger(self.epoch, entry)
+        self.around.watcher.imap_failed("fetch", reason)
 
     def _checkpoint_if_due(self) -> None:
         archive, tally, now = self.around.archive, self.around.tally, self.around.clock()
