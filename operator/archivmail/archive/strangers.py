@@ -9,8 +9,8 @@ from archivmail.archive.catalog.database import Database
 from archivmail.archive.catalog.upkeep import is_retired
 from archivmail.archive.locking import AccountLocks
 from archivmail.archive.packs.names import time_of
-from archivmail.archive.packs.notes import Note, name_of
-from archivmail.archive.packs.reading import Damage, Found, Member, frames, replaced_by, scan
+from archivmail.archive.packs.notes import Note
+from archivmail.archive.packs.reading import Damage, Found, Member, frames, scan
 from archivmail.archive.packs.stores import PackStore
 from archivmail.model.account import AccountRef
 from archivmail.model.errors import ArchiveDamaged
@@ -47,10 +47,8 @@ def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -
     """What to make of a pack that the catalog did not list. Raises ArchiveUnavailable."""
     homes: set[tuple[str, int]] = set()
     try:
-        replaced = _still_known(database, store, name)
-        if replaced:
-            # Where one of those is gone, the catalog is older than the packs, and this is all there is.
-            return Kind.REDUNDANT if _are_there(store, replaced) else Kind.ORPHAN
+        # One that was to replace others is judged by its messages too: those packs may be gone or damaged since, and
+        # a catalog that is older than it may know only some of them.
         with store.open(name) as source:
             is_needless = all(_is_needless(database, each, homes) for each in scan(source, frames(source)))
     except ArchiveDamaged:
@@ -63,15 +61,6 @@ def kind(database: Database, store: PackStore, name: str, in_flight: InFlight) -
     if is_needless and _are_there(store, homes):
         return Kind.REDUNDANT
     return Kind.ABOUT_TO_BE_KNOWN if in_flight.covers(name) else Kind.ORPHAN
-
-
-def _still_known(database: Database, store: PackStore, name: str) -> set[tuple[str, int]]:
-    """Packs (name and size) that this one was to replace and that the catalog has still. Raises ArchiveDamaged."""
-    with store.open(name) as source:
-        replaced = replaced_by(source)
-    with database.reading() as connection:
-        sizes = ((name_of(each, name), checking.size_of(connection, name_of(each, name))) for each in replaced)
-        return {(other, size) for other, size in sizes if size is not None}
 
 
 def _are_there(store: PackStore, packs: Iterable[tuple[str, int]]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from archivmail.archive.upkeep import Plan
 from tests.archive.builders import ALICE, archive_in, pack_files, placements, read
-from tests.archive.keeping.mailboxes import AT_ONCE, octets_of, runs
+from tests.archive.keeping.mailboxes import AT_ONCE, days_ago, octets_of, run, runs
 
 COUNT = 9
 IN_ITS_GRACE = Plan(grace=timedelta(days=1), is_thorough=True)
@@ -24,6 +24,12 @@ def _copied(catalog: Path, copy: Path) -> None:
     target.close()
 
 
+def _restored(copy: Path, catalog: Path) -> None:
+    for path in catalog.parent.glob(f"{catalog.name}*"):
+        path.unlink()
+    copy.rename(catalog)
+
+
 def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_path: Path) -> None:
     """The packs that it counts on are gone; the one that took their place is unknown to it and all there is."""
     catalog, copy = tmp_path / "catalog.db", tmp_path / "copy.db"
@@ -33,9 +39,7 @@ def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_p
     _copied(catalog, copy)
     with archive_in(tmp_path) as archive:
         assert archive.keeping.keep_up(ALICE, AT_ONCE).removed
-    for path in tmp_path.glob("catalog.db*"):
-        path.unlink()
-    copy.rename(catalog)
+    _restored(copy, catalog)
 
     with archive_in(tmp_path) as archive:
         told = [archive.keeping.keep_up(ALICE, AT_ONCE).damaged for _ in range(2)]
@@ -44,6 +48,54 @@ def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_p
         archive.rebuild()
         assert placements(archive) == expected
         assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+
+
+def test_a_merged_pack_outlives_a_backup_that_is_copied_over_it(tmp_path: Path) -> None:
+    """Catalog and packs of the backup know only some of the packs that it was made from; the others are in it alone."""
+    catalog, copy = tmp_path / "catalog.db", tmp_path / "copy.db"
+    with archive_in(tmp_path) as archive:
+        runs(archive, 4)
+        _copied(catalog, copy)
+        backup = {path: path.read_bytes() for path in pack_files(tmp_path)}
+        for number in range(5, COUNT + 1):
+            run(archive, {number: (octets_of(number), days_ago(10))})
+        expected = placements(archive)
+        archive.keeping.keep_up(ALICE, AT_ONCE)
+    (merged,) = pack_files(tmp_path)
+    for path, octets in backup.items():
+        path.write_bytes(octets)
+    _restored(copy, catalog)
+
+    with archive_in(tmp_path) as archive:
+        told = [archive.keeping.keep_up(ALICE, AT_ONCE).damaged for _ in range(2)]
+        assert all(any(merged.name in text for text in each) for each in told)
+        assert merged.exists()
+        archive.rebuild()
+        assert placements(archive) == expected
+        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+
+
+def test_a_merge_that_was_cut_off_outlives_damage_to_what_it_was_made_from(tmp_path: Path) -> None:
+    """The catalog counts on the others, and since then one of them was found damaged."""
+    catalog, copy = tmp_path / "catalog.db", tmp_path / "copy.db"
+    with archive_in(tmp_path) as archive:
+        runs(archive, COUNT)
+        _copied(catalog, copy)
+        before = pack_files(tmp_path)
+        archive.keeping.keep_up(ALICE, IN_ITS_GRACE)
+    (merged,) = set(pack_files(tmp_path)) - set(before)
+    _restored(copy, catalog)
+    octets = bytearray(before[0].read_bytes())
+    octets[60] ^= 0xFF  # in the frame of the message
+    before[0].chmod(0o640)
+    before[0].write_bytes(octets)
+
+    with archive_in(tmp_path) as archive:
+        assert archive.verify(full=True).corrupt
+        assert any(merged.name in text for text in archive.keeping.keep_up(ALICE, AT_ONCE).damaged)
+        assert merged.exists()
+        archive.rebuild()
+        assert read(archive, octets_of(1)) == octets_of(1)
 
 
 def test_packs_in_their_grace_stay_while_the_one_in_their_place_is_lost(tmp_path: Path) -> None:

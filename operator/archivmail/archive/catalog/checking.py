@@ -107,11 +107,6 @@ def is_known_pack(connection: Connection, name: str) -> bool:
     return connection.execute(select(packs.c.id).where(packs.c.name == name)).first() is not None
 
 
-def size_of(connection: Connection, name: str) -> int | None:
-    """Octets of a pack; None when the catalog does not know it."""
-    return connection.execute(select(packs.c.size).where(packs.c.name == name)).scalar()
-
-
 def pack_of(connection: Connection, content: int) -> int:
     """The key of the pack in which a content's octets lie; 0 when the content is gone."""
     return connection.execute(select(contents.c.pack_id).where(contents.c.id == content)).scalar() or 0
