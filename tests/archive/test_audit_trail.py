@@ -19,7 +19,7 @@ from archivmail.archive.opening import open_for_rebuild
 from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.notices import AuditEvent
 from archivmail.model.retention import Policy
-from tests.archive.builders import ALICE, MAIL, archive_in, fill
+from tests.archive.builders import ALICE, BOB, MAIL, archive_in, fill
 
 
 @pytest.fixture
@@ -205,6 +205,23 @@ def test_a_hold_outlives_the_catalog(tmp_path: Path) -> None:
     with open_for_rebuild(str(tmp_path)) as archive:
         archive.rebuild()
         assert archive.policy(ALICE).hold
+
+
+def test_a_hold_outlives_a_catalog_that_is_older_than_it(tmp_path: Path) -> None:
+    """Runs under a restored catalog that never heard of it write the anchor too; the rebuild that follows finds it."""
+    with archive_in(tmp_path) as archive:
+        fill(archive, {1: MAIL})
+    older = (tmp_path / "catalog.db").read_bytes()
+    with archive_in(tmp_path) as archive:
+        archive.set_policy(ALICE, Policy(hold=True), by="operator")
+    (tmp_path / "catalog.db").write_bytes(older)
+    with archive_in(tmp_path) as archive:
+        assert not archive.policy(ALICE).hold
+        archive.set_policy(BOB, Policy(hold=True), by="operator")
+
+    with open_for_rebuild(str(tmp_path)) as archive:
+        archive.rebuild()
+        assert [archive.policy(each).hold for each in (ALICE, BOB)] == [True, True]
 
 
 @pytest.mark.parametrize("revision", ["0001", "0003"])

@@ -81,7 +81,9 @@ class Anchoring:
                 holds = tuple(policies.held(connection))
                 is_cut = before is not None and not _holds(connection, before)
             if is_cut and before is not None and not is_new_trail:
-                save(self._store, Anchor(before.seq, before.hash, holds))
+                # This catalog may be older than the last hold that was set; a rebuild puts those in force again.
+                known = (*holds, *(ref for ref in before.holds if ref not in holds))
+                save(self._store, Anchor(before.seq, before.hash, known))
             else:
                 save(self._store, Anchor(seq, digest, holds))
             self._written = digest
