@@ -195,8 +195,9 @@ def _lost(ground: Ground) -> str | None:
     """A pack of the account that the catalog counts on and the store does not have whole."""
     there = {stored.name: stored.size for stored in ground.store.packs(account_prefix(ground.ref))}
     with ground.database.reading() as connection:
-        known = upkeep.packs_of(connection, ground.account)
-    return next((pack.name for pack in known if there.get(pack.name) != pack.size), None)
+        lost = (pack.name for pack in upkeep.packs_of(connection, ground.account) if there.get(pack.name) != pack.size)
+        # What was in it may have been fetched once more: then nobody misses it.
+        return next((name for name in lost if upkeep.is_counted_on(connection, name)), None)
 
 
 # --- packs that crashes left -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from archivmail.archive.upkeep import Plan
 from tests.archive.builders import ALICE, archive_in, pack_files, placements, read
-from tests.archive.keeping.mailboxes import AT_ONCE, days_ago, octets_of, run, runs
+from tests.archive.keeping.mailboxes import AT_ONCE, COPIES, days_ago, octets_of, run, runs
 
 COUNT = 9
 IN_ITS_GRACE = Plan(grace=timedelta(days=1), is_thorough=True)
@@ -117,6 +117,28 @@ def test_packs_in_their_grace_stay_while_the_one_in_their_place_is_lost(tmp_path
         merged.write_bytes(octets)
         assert archive.keeping.keep_up(ALICE, AT_ONCE).removed == len(before)
         assert placements(archive) == expected
+
+
+def test_packs_in_their_grace_go_once_the_lost_one_is_made_good(tmp_path: Path) -> None:
+    """What was in it was fetched once more, and so nothing waits for it."""
+    with archive_in(tmp_path) as archive:
+        runs(archive, COUNT)
+        expected = placements(archive)
+        before = set(pack_files(tmp_path))
+        archive.keeping.keep_up(ALICE, IN_ITS_GRACE)
+        (merged,) = set(pack_files(tmp_path)) - before
+        merged.unlink()
+        archive.verify(full=True)
+        run(archive, {number: (octets_of(number), days_ago(10)) for number in range(1, COUNT)})
+        assert archive.keeping.keep_up(ALICE, AT_ONCE).removed == 0, "one of them is not made good"
+
+        run(archive, {COUNT: (octets_of(COUNT), days_ago(10))})
+        run(archive, {number: (octets_of(number), days_ago(10)) for number in range(3, COUNT + 1, 3)}, of=COPIES)
+        report = archive.keeping.keep_up(ALICE, AT_ONCE)
+        assert report.removed >= len(before)
+        assert not before & set(pack_files(tmp_path))
+        assert placements(archive) == expected
+        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
 
 
 def test_packs_of_a_backup_heal_the_merged_one_that_was_damaged(tmp_path: Path) -> None:

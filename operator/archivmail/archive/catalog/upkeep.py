@@ -68,6 +68,15 @@ def packs_of(connection: Connection, account: int) -> list[PackFacts]:
     ]
 
 
+def is_counted_on(connection: Connection, pack: str) -> bool:
+    """Whether a message or a sighting is where this pack is, as far as the catalog knows."""
+    for table in (contents, placements):
+        wanted = select(table.c.id).join(packs, packs.c.id == table.c.pack_id).where(packs.c.name == pack).limit(1)
+        if connection.execute(wanted).first() is not None:
+            return True
+    return False
+
+
 def keys_by_offset(connection: Connection, pack: str) -> Mapping[int, int]:
     """The contents whose octets lie in a pack: the key of each by the offset of its frame."""
     wanted = select(contents.c.frame_offset, contents.c.id).join(packs, packs.c.id == contents.c.pack_id)
