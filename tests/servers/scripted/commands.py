@@ -95,6 +95,8 @@ def examine(server: ScriptedServer, talk: Conversation, arguments: bytes) -> byt
 
 
 def uid_search(server: ScriptedServer, talk: Conversation, arguments: bytes) -> bytes:
+    if talk.opened is None:  # sent with an EXAMINE that was refused
+        return b"BAD no folder is open"
     folder = opened(server, talk)
     wanted = re.search(rb"UID ([\d:*,]+)", arguments)
     uids = folder.uids_in(wanted[1] if wanted else b"1:*")
