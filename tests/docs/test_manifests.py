@@ -103,9 +103,8 @@ def test_the_pod_to_repair_an_archive_in_passes_the_restricted_standard(control_
     """It goes into the namespace that the guide to installing makes."""
     namespace = control_plane.create_namespace("repair")
     control_plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    (pod,) = (yaml.safe_load(each) for each in blocks("disaster.md", "yaml"))
-    pod["metadata"]["namespace"] = namespace
+    (pod,) = blocks("disaster.md", "yaml")
+    assert pod.count("namespace: archivmail\n") == 1
+    pod = pod.replace("namespace: archivmail\n", f"namespace: {namespace}\n")
 
-    control_plane.kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=json.dumps(pod)
-    )
+    control_plane.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=pod)
