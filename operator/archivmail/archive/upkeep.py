@@ -83,9 +83,8 @@ def keep_up(
     else:
         settle_strangers(ground, report)
         report.expired = retention.remove_expired(ground, by=plan.by, should_stop=should_stop)
-    with ground.database.reading() as connection:
-        packs = upkeep.packs_of(connection, ground.account)
-    chosen = rewrites(packs, ground.clock(), is_thorough=plan.is_thorough)
+    now = ground.clock()
+    chosen = [each for stretch in _stretches(ground) for each in rewrites(stretch, now, is_thorough=plan.is_thorough)]
     total, done = sum(each.size for each in chosen), 0
     for each in chosen:
         if should_stop():
@@ -116,6 +115,22 @@ def successor(result: Rewritten, keys: Callable[[str], Mapping[int, int]]) -> Su
         if key is not None:  # else the catalog counts on another copy
             moved.append(Moved(key, each.span.offset, each.span.length))
     return Successor(result.name, result.size, result.members, result.crc, result.replaced, moved)
+
+
+def _stretches(ground: Ground) -> list[list[PackFacts]]:
+    """The account's packs between those that were lost and that nobody misses any more: no merge gets past one.
+
+    Nor over it: the order of packs is that of what they hold, and it may come back.
+    """
+    there = {stored.name for stored in ground.store.packs(account_prefix(ground.ref))}
+    stretches: list[list[PackFacts]] = [[]]
+    with ground.database.reading() as connection:
+        for pack in upkeep.packs_of(connection, ground.account):
+            if pack.name in there or upkeep.is_counted_on(connection, pack.name):
+                stretches[-1].append(pack)
+            else:
+                stretches.append([])
+    return stretches
 
 
 # --- packs anew ------------------------------------------------------------------------------------------------------

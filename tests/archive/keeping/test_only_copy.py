@@ -136,6 +136,8 @@ def test_packs_in_their_grace_go_once_the_lost_one_is_made_good(tmp_path: Path) 
         run(archive, {number: (octets_of(number), days_ago(10)) for number in range(3, COUNT + 1, 3)}, of=COPIES)
         report = archive.keeping.keep_up(ALICE, AT_ONCE)
         assert report.removed >= len(before)
+        assert (report.damaged, len(pack_files(tmp_path))) == ([], 1), "nothing is in the way of a merge"
+        assert archive.verify(full=True).corrupt == ()
         assert not before & set(pack_files(tmp_path))
         assert placements(archive) == expected
         assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
