@@ -34,6 +34,10 @@ class ApiNotFound(ApiFault):
     """The object, or the kind of object, is not there (404)."""
 
 
+class ApiKindNotFound(ApiNotFound):
+    """The answer names no object: whoever gave it does not know this kind, or nothing of Kubernetes at all."""
+
+
 class ApiConflict(ApiFault):
     """The object is no longer the one that the request was made from (409)."""
 
@@ -59,7 +63,10 @@ class KubeApi(Protocol):
     """Every request ends within a bounded time. Each may raise ApiUnavailable and ApiForbidden."""
 
     async def get_account(self, ref: AccountRef) -> Document | None:
-        """The object as it is now; None when it is not there."""
+        """The object as it is now; None when it is not there.
+
+        A 404 that names no object is ApiUnavailable: the CRD is being made, or a proxy has lost its server.
+        """
         ...
 
     def list_accounts(self, namespace: str | None) -> AsyncIterator[Document]:

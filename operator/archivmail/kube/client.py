@@ -19,6 +19,7 @@ from archivmail.kube.api import (
     ApiConflict,
     ApiFault,
     ApiForbidden,
+    ApiKindNotFound,
     ApiNotFound,
     ApiRefused,
     ApiUnavailable,
@@ -56,7 +57,8 @@ class KubeClient:
 
     async def get_account(self, ref: AccountRef) -> Document | None:
         try:
-            return await self._request("get", PLURAL, "GET", _account_path(ref))
+            with _of_a_known_kind():
+                return await self._request("get", PLURAL, "GET", _account_path(ref))
         except ApiNotFound:
             return None
 
@@ -74,7 +76,8 @@ class KubeClient:
 
     async def get_secret(self, namespace: str, name: str) -> SecretDocument | None:
         try:
-            return _secret(await self._request("get", "secrets", "GET", _secret_path(namespace, name)))
+            with _of_a_known_kind():
+                return _secret(await self._request("get", "secrets", "GET", _secret_path(namespace, name)))
         except ApiNotFound:
             return None
 
@@ -102,7 +105,8 @@ class KubeClient:
     async def patch_status(self, ref: AccountRef, resource_version: str, status: Document) -> Document:
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
         path = f"{_account_path(ref)}/status"
-        return await self._request("patch", f"{PLURAL}/status", "PATCH", path, body=body, content_type=MERGE_PATCH)
+        with _of_a_known_kind():
+            return await self._request("patch", f"{PLURAL}/status", "PATCH", path, body=body, content_type=MERGE_PATCH)
 
     async def create_event(self, namespace: str, event: Document) -> None:
         await self._request("create", "events", "POST", f"/api/v1/namespaces/{namespace}/events", body=event)
@@ -203,6 +207,17 @@ def _told(timeout_s: float) -> Iterator[None]:
         raise ApiUnavailable(f"the request to the API server failed ({type(error).__name__})") from error
 
 
+@contextlib.contextmanager
+def _of_a_known_kind() -> Iterator[None]:
+    """No account is taken for gone, its driver ended and its deletion noted, because somebody knows nothing of accounts
+    for a while; and no Secret, a new refresh token given up.
+    """
+    try:
+        yield
+    except ApiKindNotFound as error:
+        raise ApiUnavailable(str(error), error.code) from error
+
+
 def _account_path(ref: AccountRef) -> str:
     return f"{_collection_path(ref.namespace)}/{ref.name}"
 
@@ -247,15 +262,17 @@ def _answer(code: int, octets: bytes) -> dict[str, Any]:
         answer = None
     if code < 300 and isinstance(answer, dict):
         return answer
-    message = answer.get("message") if isinstance(answer, dict) else None
-    raise _fault(code, str(message or "no message")[:MAX_TEXT])
+    status = answer if isinstance(answer, dict) else {}
+    details = status.get("details")
+    names_object = isinstance(details, dict) and bool(details.get("name"))
+    raise _fault(code, str(status.get("message") or "no message")[:MAX_TEXT], names_object=names_object)
 
 
-def _fault(code: int, message: str) -> ApiFault:
+def _fault(code: int, message: str, *, names_object: bool) -> ApiFault:
     text = f"the API server answered {code}: {message}"
     match code:
         case 404:
-            return ApiNotFound(text, code)
+            return ApiNotFound(text, code) if names_object else ApiKindNotFound(text, code)
         case 409:
             return ApiConflict(text, code)
         case 403:

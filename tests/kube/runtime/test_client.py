@@ -194,7 +194,7 @@ def test_a_refused_watch_is_forbidden_and_counted(real: RealSide) -> None:
 
 
 def test_a_missing_crd_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is not the same as no accounts."""
+    """Which is not the same as no accounts; and none that is known is taken for gone, its deletion for a fact."""
     with ControlPlane() as plane:
         monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig(tmp_path / "kubeconfig")))
 
@@ -203,6 +203,11 @@ def test_a_missing_crd_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             try:
                 with pytest.raises(ApiNotFound):
                     [each async for each in client.list_accounts(None)]
+                alice = AccountRef("default", "alice")
+                with pytest.raises(ApiUnavailable, match="answered 404"):
+                    await client.get_account(alice)
+                with pytest.raises(ApiUnavailable, match="answered 404"):
+                    await client.patch_status(alice, "1", {})
             finally:
                 await client.close()
 
