@@ -17,7 +17,8 @@ async def background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _guarded(work: Coroutine[None, None, None]) -> None:

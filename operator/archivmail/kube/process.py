@@ -89,16 +89,17 @@ class _Operator:
         await held.begin(scheduler)
         context.metrics.show_accounts(lambda: series(scheduler.accounts))
         stopping: asyncio.Task[bool] = asyncio.create_task(_until(self._stop))
-        work = [self._beat(), events.run(), index.run(), upkeep.run(), scheduler.look_for_ghosts()]
+        work = [self._beat(), events.run(), index.run(), upkeep.run(), scheduler.look_for_ghosts(), scheduler.remind()]
         work.append(self._hold(held, scheduler))
-        if context.settings.watch_secrets:
-            work.append(SecretWatch(api.watch_secrets, context.settings.watch_namespaces, scheduler.secret_seen).run())
+        # Begins with a listing, which is lost on accounts that are not known yet.
+        watch = SecretWatch(api.watch_secrets, context.settings.watch_namespaces, scheduler.secret_seen)
         async with background(*work):
             try:
                 await self._first_listing(api, scheduler, stopping)
                 _spare_the_collector()
                 if not stopping.done():
-                    await self._run_kopf(scheduler, events, stopping)
+                    async with background(*([watch.run()] if context.settings.watch_secrets else [])):
+                        await self._run_kopf(scheduler, events, stopping)
             finally:
                 stopping.cancel()
                 index.stop()

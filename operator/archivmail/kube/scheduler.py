@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice, zip_longest
 from typing import Protocol
 
-from archivmail.kube.api import ApiForbidden, ApiUnavailable, Document
+from archivmail.kube.api import ApiFault, Document
 from archivmail.kube.driver import Driver
 from archivmail.kube.events import EventSender
 from archivmail.kube.live import LiveAccount, Seen, marks, named, seen
@@ -24,6 +24,8 @@ from archivmail.model.status import AccountStatus
 GHOSTS_S = 300.0
 MAX_GHOSTS = 100  # looks at a time: where kopf may not watch, it hands over nobody
 DELETED_S = 2.0  # for the catalog; `kubectl delete` returns in under 10 s
+DELETED_AT_ONCE = 32  # each is a thread, and a namespace that goes takes all of its accounts with it
+REMIND_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +51,9 @@ class Scheduler:
         that is known has been given to a driver.
         """
         self._account_deleted = account_deleted
+        self._telling = asyncio.Semaphore(DELETED_AT_ONCE)
+        self._unnoted: dict[AccountRef, None] = {}
+        """Deleted, and the catalog could not note it; in the order of the last attempt."""
         self._driver = driver
         self._events = events
         self._accounts: dict[ObjectUid, LiveAccount] = {}
@@ -107,7 +112,7 @@ class Scheduler:
         account = self._accounts.get(uid)
         self.forget(uid)
         if account is not None and not account.seen.is_deleted and account.ref not in self._uids:
-            await self._tell_deleted(account)
+            await self._tell_deleted(account.ref)
 
     def forget(self, uid: ObjectUid) -> None:
         """The object is not there any more, or another one has its name."""
@@ -131,16 +136,38 @@ class Scheduler:
                 await account.idle.wait()
         except TimeoutError:
             _log.warning("run still goes on", extra=named(account.ref))
-        await self._tell_deleted(account)
+        await self._tell_deleted(account.ref)
 
-    async def _tell_deleted(self, account: LiveAccount) -> None:
+    async def remind(self) -> None:
+        """Until cancelled: tell the catalog of deletions that it could not note. Mail of an account that is gone would
+        go on to be past its time, and the next upkeep by hand remove it.
+        """
+        while True:
+            await asyncio.sleep(REMIND_S)
+            for ref in list(self._unnoted):
+                if self._is_wanted(ref):
+                    self._unnoted.pop(ref, None)  # created again: what its resource says counts
+                elif not await self._tell_deleted(ref):
+                    break  # neither would it note the others
+
+    def _is_wanted(self, ref: AccountRef) -> bool:
+        uid = self._uids.get(ref)
+        return uid is not None and not self._accounts[uid].seen.is_deleted
+
+    async def _tell_deleted(self, ref: AccountRef) -> bool:
+        """Whether the catalog has noted it."""
+        self._unnoted.pop(ref, None)
         if self._account_deleted is None:
-            return
+            return True
         try:
-            async with asyncio.timeout(DELETED_S):
-                await self._account_deleted(account.ref)
+            async with asyncio.timeout(DELETED_S), self._telling:
+                await self._account_deleted(ref)
         except (ArchivmailError, TimeoutError) as error:
-            _log.warning("deletion not noted in the catalog", extra=named(account.ref) | {"why": str(error)})
+            self._unnoted[ref] = None
+            why = str(error) or "it does not answer"
+            _log.warning("deletion not noted in the catalog; it is told again", extra=named(ref) | {"why": why})
+            return False
+        return True
 
     async def attend(self, uid: ObjectUid, stopped: Stopped) -> None:
         """Drive the account until it is gone, deleted or `stopped`."""
@@ -167,7 +194,7 @@ class Scheduler:
             await asyncio.sleep(GHOSTS_S)
             ghosts = [self._accounts[uid] for uid in islice(known & self._unattended, MAX_GHOSTS)]
             known = set(self._unattended)
-            with suppress(ApiUnavailable, ApiForbidden):
+            with suppress(ApiFault):
                 for account in ghosts:
                     await self._driver.look(account)
                     if account.is_gone:

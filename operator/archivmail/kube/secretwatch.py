@@ -14,6 +14,9 @@ from archivmail.kube.api import ApiFault, ApiForbidden
 
 LABEL = "archivmail.io/watch=true"
 AGAIN_S = (1.0, 2.0, 5.0, 15.0, 30.0)
+SHORT_S = 30.0
+"""A watch that ends sooner (a proxy cuts it, or its version is too old each time) is begun ever more rarely, for each
+begins with a listing of every Secret."""
 _REFUSED = (
     "secrets may not be watched; grant the operator's ServiceAccount list and watch on secrets (chart value "
     "secrets.watch). Until then a changed Secret counts from the next run of its accounts on"
@@ -53,12 +56,14 @@ class SecretWatch:
                 group.create_task(self._follow(namespace))
 
     async def _follow(self, namespace: str | None) -> None:
+        loop = asyncio.get_running_loop()
         failures, told = 0, ""
         while True:
+            began = loop.time()
             try:
                 async for each in self._watch(namespace, LABEL):
                     self._heard(each)
-                failures, told = 0, ""
+                failures, told = failures + 1 if loop.time() - began < SHORT_S else 0, ""
             except ApiFault as error:
                 failures += 1
                 # A listing may be allowed and its watch not: what was heard before the refusal is no recovery.

@@ -218,9 +218,10 @@ def allow_changing_secrets(plane: ControlPlane, namespace: str) -> None:
     plane.api.merge_patch(path, {"rules": rules})
 
 
-def allow_watching_secrets(plane: ControlPlane, namespace: str, *verbs: str) -> None:
+def allow_watching_secrets(plane: ControlPlane, namespace: str, *verbs: str, accounts: bool = True) -> None:
     """What the chart's secrets.watch adds, for one namespace; or less."""
-    rules = [*RULES, {"apiGroups": [""], "resources": ["secrets"], "verbs": verbs or ["list", "watch"]}]
+    others = RULES if accounts else [each for each in RULES if "imapaccounts" not in each["resources"]]
+    rules = [*others, {"apiGroups": [""], "resources": ["secrets"], "verbs": verbs or ["list", "watch"]}]
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/archivmail-{namespace}"
     plane.api.merge_patch(path, {"rules": rules})
 

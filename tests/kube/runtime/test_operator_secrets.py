@@ -78,3 +78,26 @@ def test_a_watched_secret_runs_its_account_at_once(cluster: ControlPlane, namesp
         wait_until(lambda: operator.journal("alice", "began")[-1]["password"] == "new", 30, "a run as it is now")
 
         assert 1 == len(operator.journal("other", "began"))
+
+
+def test_a_secret_that_changed_while_no_operator_ran_counts_at_its_start(
+    cluster: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """S8: the listing of the watch comes after that of the accounts, however late that is allowed."""
+    with Operator(cluster, namespace, tmp_path, watch_secrets=True) as operator:
+        assert operator.process is not None
+        allow_watching_secrets(cluster, namespace)
+        operator.create_secret()
+        path = f"/api/v1/namespaces/{namespace}/secrets/alice"
+        cluster.api.merge_patch(path, {"metadata": {"labels": {"archivmail.io/watch": "true"}}})
+        operator.create_account("alice")
+        operator.wait_for("alice", is_ready)
+        operator.process.stop(grace_s=15)
+        operator.change_secret("alice", "new")
+        allow_watching_secrets(cluster, namespace, "list", "watch", accounts=False)
+
+        operator.start()
+        wait_until(lambda: "accounts could not be listed" in operator.log.read_text(), 30, "a refused listing")
+        allow_watching_secrets(cluster, namespace)
+
+        wait_until(lambda: operator.journal("alice", "began")[-1]["password"] == "new", 30, "a run as it is now")

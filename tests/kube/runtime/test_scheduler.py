@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from archivmail.kube.scheduler import DELETED_AT_ONCE
 from archivmail.model.account import AccountRef
 from archivmail.model.outcome import Failure
 from archivmail.model.reasons import Reason
 from tests.kube.runtime.world import ALICE, LOST, Fate, World, in_world
 
 BOB = AccountRef("team-a", "bob")
+CAROL = AccountRef("team-a", "carol")
 
 
 def test_a_new_account_runs_at_once_then_by_its_interval() -> None:
@@ -205,6 +209,55 @@ def test_the_catalog_hears_once_of_each_deletion_however_it_comes() -> None:
         await world.scheduler.gone(missed["metadata"]["uid"])
 
         assert ["noticed", "sudden", "missed"] == [each.name for each in world.deleted]
+
+    in_world(story)
+
+
+@pytest.mark.parametrize("trouble", ["away", "hangs"])
+def test_a_deletion_that_the_catalog_could_not_note_is_told_again(trouble: str) -> None:
+    """Or mail of an account that is gone would go on to be past its time, and an upkeep by hand remove it. A resource
+    of the same name that was made meanwhile speaks for itself."""
+
+    async def story(world: World) -> None:
+        reminding = asyncio.ensure_future(world.scheduler.remind())
+        documents = {ref: world.api.create_account(ref) for ref in (ALICE, BOB, CAROL)}
+        await world.passes(10)
+        world.catalog_is_away, world.catalog_takes_s = trouble == "away", 1000.0 if trouble == "hangs" else 0.0
+        for ref, document in documents.items():
+            world.api.begin_deletion(ref)
+            await world.scheduler.release(document["metadata"]["uid"], 8)
+            world.api.remove(ref)
+        world.api.create_account(BOB)
+        await world.passes(200)
+        assert [] == world.deleted
+        world.catalog_is_away, world.catalog_takes_s = False, 0.0
+        await world.passes(100)
+        reminding.cancel()
+
+        assert {ALICE, CAROL} == set(world.deleted)
+        assert 2 == len(world.deleted)
+
+    in_world(story)
+
+
+def test_a_namespace_that_goes_is_no_crowd_of_threads() -> None:
+    """Each deletion that the catalog notes is a thread; those that come to no turn in time are told later."""
+
+    async def story(world: World) -> None:
+        reminding = asyncio.ensure_future(world.scheduler.remind())
+        fleet = [AccountRef("team-a", f"account-{number}") for number in range(100)]
+        documents = [world.api.create_account(ref, suspend=True) for ref in fleet]
+        await world.passes(10)
+        world.catalog_takes_s = 1.5
+        for ref in fleet:
+            world.api.begin_deletion(ref)
+        await asyncio.gather(*(world.scheduler.release(each["metadata"]["uid"], 8) for each in documents))
+        assert world.now < 10 + 10
+        assert DELETED_AT_ONCE == len(world.deleted)
+        await world.passes(300)
+        reminding.cancel()
+
+        assert sorted(fleet) == sorted(world.deleted)
 
     in_world(story)
 

@@ -22,6 +22,7 @@ class Watches:
 
     def __init__(self, *ends: Exception | None) -> None:
         self.begun = 0
+        self.lasts_s = 0.1
         self.heard: list[SecretSeen] = []
         self._ends = ends
 
@@ -30,7 +31,7 @@ class Watches:
         end = self._ends[min(self.begun, len(self._ends) - 1)]
         self.begun += 1
         yield LISTED
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.lasts_s)
         if end is not None:
             raise end
 
@@ -69,3 +70,17 @@ def test_a_refusal_after_a_while_without_one_is_told_again(caplog: pytest.LogCap
         each.split(" be ")[0].removeprefix("secrets ") for each in warnings(caplog)
     ]
     assert [LISTED] * watches.begun == watches.heard
+
+
+def test_a_watch_that_is_cut_each_time_is_no_rain_of_listings(caplog: pytest.LogCaptureFixture) -> None:
+    """A proxy ends it at once, or its version is always too old (410): each begins with a listing of every Secret. One
+    that has lasted is begun anew within a second, for what changes meanwhile is heard of late."""
+    cut, renewed = Watches(None), Watches(None)
+    renewed.lasts_s = 599
+
+    cut.follow(600)
+    renewed.follow(6005)
+
+    assert 15 < cut.begun < 30
+    assert 11 == renewed.begun
+    assert [] == warnings(caplog)

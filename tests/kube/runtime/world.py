@@ -22,6 +22,7 @@ from archivmail.kube.slots import Slots
 from archivmail.kube.statuswriter import StatusWriter
 from archivmail.kube.turns import Turns
 from archivmail.model.account import AccountRef, ObjectUid
+from archivmail.model.errors import ArchiveUnavailable
 from archivmail.model.folder import FolderName
 from archivmail.model.message import ContentId, Stored
 from archivmail.model.outcome import AccountOutcome, Failure, FolderOutcome, MessageCounts, Result
@@ -109,6 +110,7 @@ class World:
         )
         driver = Driver(api=self.api, attempts=attempts, keeper=keeper, secrets=secrets, clock=self.clock)
         self.catalog_takes_s = 0.0
+        self.catalog_is_away = False
         self.at_the_catalog: list[int] = [0]
         """How many statuses were being kept at once."""
         self.deleted: list[AccountRef] = []
@@ -224,6 +226,9 @@ class World:
         self.saved[ref] = document
 
     async def _account_deleted(self, ref: AccountRef) -> None:
+        await asyncio.sleep(self.catalog_takes_s)
+        if self.catalog_is_away:
+            raise ArchiveUnavailable("The catalog does not answer; start it.")
         self.deleted.append(ref)
 
 
