@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -230,19 +231,20 @@ def test_a_rebuild_after_an_upgrade_keeps_the_trail_of_the_older_catalog(
 ) -> None:
     """It has not all tables of today, but it has the trail, which nothing else holds."""
     fill(archive, {1: MAIL})
-    archive.close()
     trail = [dict(entry.facts) for entry in archive.audit_entries()]
-    rows = list(sqlite3.connect(tmp_path / "catalog.db").execute("SELECT * FROM audit"))
+    archive.close()
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        rows = list(connection.execute("SELECT * FROM audit"))
     (tmp_path / "catalog.db").unlink()
     (tmp_path / "catalog.db").touch()
     old = Database(url_of(tmp_path / "catalog.db"))
     config = Config()
     config.set_main_option("script_location", "archivmail.archive.catalog:migrations")
-    with old.writing() as connection:
-        config.attributes["connection"] = connection
+    with old.writing() as written:
+        config.attributes["connection"] = written
         command.upgrade(config, revision)
         for row in rows:
-            connection.exec_driver_sql(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
+            written.exec_driver_sql(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
     old.close()
 
     with open_for_rebuild(str(tmp_path)) as rebuilt:
