@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kube.runtime.operating import Operator, condition, is_ready
+from tests.kube.runtime.operating import Operator, condition, is_ready, wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -25,8 +25,10 @@ def test_a_new_account_runs_at_once_and_becomes_ready(accounts: Operator) -> Non
     metadata = accounts.get("alice")["metadata"]
     assert ["archivmail.io/finalizer"] == metadata["finalizers"]
     assert "annotations" not in metadata
-    assert 1 == accounts.scrape()[patches] - before
     accounts.wait_for_event("alice", "Succeeded")
+    # The object can be seen before the operator has the answer that it counts.
+    wait_until(lambda: accounts.scrape().get(patches, 0) > before, 10, "the write is counted")
+    assert 1 == accounts.scrape()[patches] - before
     assert 1 == len(accounts.events("alice"))
 
 
