@@ -13,18 +13,18 @@ from archivmail.archive.packs.facts import record, records_of
 from archivmail.model.errors import ArchiveDamaged
 
 BLOCK = 512
-END = bytes(2 * BLOCK)
+_ZEROS = bytes(BLOCK)
+END = 2 * _ZEROS
 """The end marker: two blocks of zeros."""
 
 _MAX_NAME = 100
 _MODE, _ID = b"0000644\0", b"0000000\0"
 _NO_SUM = b" " * 8  # the checksum counts its own field as blanks
 _TAIL = b"\0" * _MAX_NAME + b"ustar\00000" + b"\0" * 64 + _ID + _ID + b"\0" * 167
-_FIXED_SUM = sum(_MODE) + 2 * sum(_ID) + sum(_NO_SUM) + sum(_TAIL)
 _BLANKS = sum(_NO_SUM)
+_FIXED_SUM = sum(_MODE) + 2 * sum(_ID) + _BLANKS + sum(_TAIL)
 _MODULUS = 65521
 """Of zlib's Adler-32, whose lower half is one and the sum of the octets."""
-_ZEROS = bytes(BLOCK)
 _PAX_NAME = b"././@PaxHeader"
 _MAX_MTIME = 0o77777777777
 _MAX_SIZE = 0o77777777777
