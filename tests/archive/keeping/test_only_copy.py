@@ -7,6 +7,7 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
+from archivmail.archive.archive import Archive
 from archivmail.archive.upkeep import Plan
 from tests.archive.builders import ALICE, archive_in, pack_files, placements, read
 from tests.archive.keeping.mailboxes import AT_ONCE, COPIES, days_ago, octets_of, run, runs
@@ -30,6 +31,13 @@ def _restored(copy: Path, catalog: Path) -> None:
     copy.rename(catalog)
 
 
+def _rebuilds_to(archive: Archive, expected: object) -> None:
+    """The packs that are there give every place, and the octets of every message."""
+    archive.rebuild()
+    assert placements(archive) == expected
+    assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+
+
 def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_path: Path) -> None:
     """The packs that it counts on are gone; the one that took their place is unknown to it and all there is."""
     catalog, copy = tmp_path / "catalog.db", tmp_path / "copy.db"
@@ -45,9 +53,7 @@ def test_a_merged_pack_outlives_upkeep_under_a_catalog_of_before_the_merge(tmp_p
         told = [archive.keeping.keep_up(ALICE, AT_ONCE).damaged for _ in range(2)]
         assert all(any("archivmail rebuild" in text for text in each) for each in told)
         assert archive.verify().orphans
-        archive.rebuild()
-        assert placements(archive) == expected
-        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+        _rebuilds_to(archive, expected)
 
 
 def test_a_merged_pack_outlives_a_backup_that_is_copied_over_it(tmp_path: Path) -> None:
@@ -70,9 +76,7 @@ def test_a_merged_pack_outlives_a_backup_that_is_copied_over_it(tmp_path: Path) 
         told = [archive.keeping.keep_up(ALICE, AT_ONCE).damaged for _ in range(2)]
         assert all(any(merged.name in text for text in each) for each in told)
         assert merged.exists()
-        archive.rebuild()
-        assert placements(archive) == expected
-        assert [read(archive, octets_of(number)) for number in range(1, COUNT + 1)]
+        _rebuilds_to(archive, expected)
 
 
 def test_a_merge_that_was_cut_off_outlives_damage_to_what_it_was_made_from(tmp_path: Path) -> None:
